@@ -1,0 +1,112 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+// The house, in layer order: a target may import only what stands in its own dependency list (docs/ARCHITECTURE.md).
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+/// Swift's own Glibc module with the GNU extensions: fallocate, SEEK_DATA.
+let gnu: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])]
+
+/// Tests expand `#expect` to code that the memory-safety checker flags; everything else stays as strict.
+let tests: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let c: [CSetting] = [
+    .treatAllWarnings(as: .error),
+    .unsafeFlags(["-Wall", "-Wextra", "-std=gnu11"]),
+]
+
+/// Exports the tcmu-runner symbols, and nothing else, from every executable that links the host.
+let exportHandlerSymbols: [LinkerSetting] = [
+    .unsafeFlags(["-Xlinker", "--dynamic-list=\(Context.packageDirectory)/Sources/CHandlerHost/exports.list"])
+]
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .library(name: "HandlerKit", targets: ["HandlerKit"]),
+        .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
+        .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.0"),
+    ],
+    targets: [
+        // Level 1: values and headers.
+        .target(name: "SCSI", swiftSettings: strict),
+        .target(name: "CDigest", cSettings: c),
+        .target(name: "CLinux", cSettings: c),
+        .target(name: "HandlerABI", cSettings: c),
+
+        // Level 2: pure machines, the loop, the authors' kit.
+        .target(name: "ISCSI", dependencies: ["SCSI", "CDigest"], swiftSettings: strict),
+        .target(name: "TargetCore", dependencies: ["SCSI"], swiftSettings: strict),
+        .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(name: "HandlerKit", dependencies: ["HandlerABI"], swiftSettings: strict),
+
+        // Level 3: the edges.
+        .target(
+            name: "Transport", dependencies: ["EventLoop", "CLinux", "ISCSI", "SCSI", "TargetCore"],
+            swiftSettings: strict),
+        .target(
+            name: "CHandlerHost", dependencies: ["HandlerABI"], exclude: ["exports.list"], cSettings: c,
+            linkerSettings: exportHandlerSymbols),
+        .target(
+            name: "HandlerHost", dependencies: ["HandlerABI", "CHandlerHost", "CLinux", "TargetCore", "SCSI"],
+            swiftSettings: strict),
+
+        // Level 4 and 5.
+        .target(
+            name: "ControlPlane",
+            dependencies: [
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "FlyingFox", package: "FlyingFox"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "martlet",
+            dependencies: ["ControlPlane", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+
+        // Plugins: loaded by path, never linked.
+        .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
+        .target(
+            name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
+            swiftSettings: strict + gnu),
+
+        // Tests, in the same order.
+        .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
+        .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
+        .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
+        .testTarget(name: "TransportTests", dependencies: ["Transport", "CLinux"], swiftSettings: tests),
+        .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
+        .testTarget(
+            name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
+            swiftSettings: tests),
+        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane"], swiftSettings: tests),
+        .systemLibrary(
+            name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
+        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi"], swiftSettings: tests),
+        .testTarget(name: "TidyTests", swiftSettings: tests),
+    ]
+)
