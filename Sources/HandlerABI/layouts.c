@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layouts that handlers were compiled with: tcmu-runner 1.5.4 to 1.6.2 on 64-bit Linux.
+
+#include <stddef.h>
+
+#include "libtcmu.h"
+#include "martlet-handler.h"
+#include "tcmu-runner.h"
+
+#define AT(type, field, offset) \
+    _Static_assert(offsetof(struct type, field) == (offset), #type "." #field " is not at " #offset)
+#define SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " is not " #size " bytes long")
+
+AT(tcmur_handler, name, 0);
+AT(tcmur_handler, subtype, 8);
+AT(tcmur_handler, cfg_desc, 16);
+AT(tcmur_handler, opaque, 24);
+AT(tcmur_handler, check_config, 32);
+AT(tcmur_handler, reconfig, 40);
+AT(tcmur_handler, open, 48);
+AT(tcmur_handler, close, 56);
+AT(tcmur_handler, nr_threads, 64);
+AT(tcmur_handler, handle_cmd, 72);
+AT(tcmur_handler, read, 80);
+AT(tcmur_handler, write, 88);
+AT(tcmur_handler, flush, 96);
+AT(tcmur_handler, unmap, 104);
+AT(tcmur_handler, writesame, 112);
+AT(tcmur_handler, caw, 120);
+AT(tcmur_handler, report_event, 128);
+AT(tcmur_handler, lock, 136);
+AT(tcmur_handler, unlock, 144);
+AT(tcmur_handler, get_lock_tag, 152);
+AT(tcmur_handler, get_lock_state, 160);
+AT(tcmur_handler, _is_dbus_handler, 168);
+AT(tcmur_handler, update_logdir, 176);
+AT(tcmur_handler, init, 184);
+AT(tcmur_handler, destroy, 192);
+SIZE(tcmur_handler, 200);
+
+AT(tcmur_cmd, lib_cmd, 0);
+AT(tcmur_cmd, iovec, 8);
+AT(tcmur_cmd, iov_cnt, 16);
+AT(tcmur_cmd, iov_base_copy, 24);
+AT(tcmur_cmd, cmd_state, 32);
+AT(tcmur_cmd, requested, 40);
+AT(tcmur_cmd, cmds_list_entry, 48);
+AT(tcmur_cmd, start_time, 64);
+AT(tcmur_cmd, timed_out, 80);
+AT(tcmur_cmd, done, 88);
+SIZE(tcmur_cmd, 96);
+
+AT(tcmulib_cmd, cmd_id, 0);
+AT(tcmulib_cmd, cdb, 8);
+AT(tcmulib_cmd, iovec, 16);
+AT(tcmulib_cmd, iov_cnt, 24);
+AT(tcmulib_cmd, sense_buf, 32);
+AT(tcmulib_cmd, hm_private, 128);
+SIZE(tcmulib_cmd, 136);
+
+AT(tcmulib_cfg_info, type, 0);
+AT(tcmulib_cfg_info, data, 8);
+SIZE(tcmulib_cfg_info, 16);
+
+SIZE(list_node, 16);
+
+_Static_assert(TCMU_STS_ASYNC_HANDLED == -2 && TCMU_STS_OK == 0 && TCMU_STS_HW_ERR == 13, "statuses have moved");
+_Static_assert(TCMU_STS_TOO_MANY_TGT_DESC == 28, "statuses have moved");
+
+// Ours: what version 1 promised stays where it was.
+AT(martlet_probe, size, 0);
+AT(martlet_probe, byte_count, 8);
+AT(martlet_probe, block_byte_count, 16);
+AT(martlet_probe, flags, 20);
+AT(martlet_probe, reason, 24);
+AT(martlet_extent, byte_count, 0);
+AT(martlet_extent, flags, 8);
+SIZE(martlet_extent, 16);
+AT(martlet_handler_extension, size, 0);
+AT(martlet_handler_extension, version, 8);
+AT(martlet_handler_extension, flags, 12);
+AT(martlet_handler_extension, probe, 16);
+AT(martlet_handler_extension, block_status, 24);
