@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A configuration string, `SUBTYPE/REST`.
+public struct StoreConfiguration: Equatable, Sendable {
+    public let subtype: String
+    public let rest: String
+
+    public init(_ string: String) {
+        let slash = string.firstIndex(of: "/")
+        subtype = String(string[..<(slash ?? string.endIndex)])
+        rest = slash.map { String(string[string.index(after: $0)...]) } ?? ""
+    }
+}
+
+/// What is known of a store before it is opened.
+public struct StoreDescription: Equatable, Sendable {
+    /// Nil: the size must be configured.
+    public var byteCount: UInt64?
+    /// Nil: the store has no block size of its own.
+    public var blockByteCount: UInt32?
+    /// The store is missing, and `init` creates it with the configured size.
+    public var willCreate: Bool
+    public var isReadOnly: Bool
+
+    public init(
+        byteCount: UInt64? = nil, blockByteCount: UInt32? = nil, willCreate: Bool = false, isReadOnly: Bool = false
+    ) {
+        self.byteCount = byteCount
+        self.blockByteCount = blockByteCount
+        self.willCreate = willCreate
+        self.isReadOnly = isReadOnly
+    }
+}
