@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CHandlerHost
+internal import HandlerABI
+internal import SCSI
+internal import Synchronization
+internal import TargetCore
+
+/// Where the parts of a record stand, in bytes from its beginning.
+enum CommandRecordLayout {
+    /// Records of one request, used in turn: a handler that completes twice in a row meets an ended record.
+    static let recordsPerRequest = 3
+
+    static var library: Int { unsafe MemoryLayout<tcmur_cmd>.stride }
+    static var vector: Int { unsafe library + MemoryLayout<tcmulib_cmd>.stride }
+    static var cdb: Int { unsafe vector + MemoryLayout<iovec>.stride }
+    static var turn: Int { cdb + CommandDescriptorBlock.maximumByteCount }
+    static var request: Int { turn + MemoryLayout<UInt64>.stride }
+    static var device: Int { request + MemoryLayout<Int>.stride }
+    static var ticket: Int { device + MemoryLayout<Int>.stride }
+    static var sense: Int { unsafe library + MemoryLayout<tcmulib_cmd>.offset(of: \.sense_buf)! }
+    static var byteCount: Int { ticket + MemoryLayout<Int>.stride }
+
+    /// Behind the records: which of them is in use.
+    static var index: Int { recordsPerRequest * byteCount }
+
+    static var fitsDeviceRoom: Bool { index + MemoryLayout<Int>.stride <= BlockRequest.deviceRoomByteCount }
+}
+
+/// What a handler is shown of one command, and who ends it. The record stands in the device's room of a
+/// `BlockRequest`, so that no command allocates one, and begins with the `struct tcmur_cmd` that handlers name it by.
+///
+/// Unsafe throughout: handlers' threads reach it by address. It is valid from `prepare` to the end of its request,
+/// as tcmu-runner promises its handlers.
+@unsafe
+struct CommandRecord {
+    private typealias Layout = CommandRecordLayout
+
+    let base: UnsafeMutableRawPointer
+
+    init(base: UnsafeMutableRawPointer) { unsafe self.base = base }
+
+    init(command: UnsafeMutablePointer<tcmur_cmd>) { unsafe base = UnsafeMutableRawPointer(command) }
+
+    /// The record of the submission that is under way.
+    static func current(in request: BlockRequest) -> CommandRecord {
+        unsafe CommandRecord(base: request.deviceRoom + index(in: request).pointee * Layout.byteCount)
+    }
+
+    /// The record of a new submission. The room is zeroed when it is made: index 0, and all records ended.
+    static func next(in request: BlockRequest) -> CommandRecord {
+        let index = unsafe index(in: request)
+        unsafe index.pointee = index.pointee + 1 == Layout.recordsPerRequest ? 0 : index.pointee + 1
+        return unsafe current(in: request)
+    }
+
+    private static func index(in request: BlockRequest) -> UnsafeMutablePointer<Int> {
+        unsafe (request.deviceRoom + Layout.index).assumingMemoryBound(to: Int.self)
+    }
+
+    var command: UnsafeMutablePointer<tcmur_cmd> { unsafe base.assumingMemoryBound(to: tcmur_cmd.self) }
+
+    var library: UnsafeMutablePointer<tcmulib_cmd> {
+        unsafe (base + Layout.library).assumingMemoryBound(to: tcmulib_cmd.self)
+    }
+
+    /// The one element of memory; handlers may consume it.
+    var vector: UnsafeMutablePointer<iovec> {
+        unsafe (base + Layout.vector).assumingMemoryBound(to: iovec.self)
+    }
+
+    private var cdb: UnsafeMutablePointer<UInt64> {
+        unsafe (base + Layout.cdb).assumingMemoryBound(to: UInt64.self)
+    }
+
+    private var turn: UnsafeMutablePointer<Atomic<UInt64>> {
+        unsafe (base + Layout.turn).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    /// Nil: the device's own flush.
+    var request: Unmanaged<BlockRequest>? {
+        unsafe (base + Layout.request).assumingMemoryBound(to: Unmanaged<BlockRequest>?.self).pointee
+    }
+
+    var device: Unmanaged<HandlerDevice>? {
+        unsafe (base + Layout.device).assumingMemoryBound(to: Unmanaged<HandlerDevice>?.self).pointee
+    }
+
+    /// Which of the watch's counters has the command.
+    var ticket: Int {
+        get { unsafe (base + Layout.ticket).assumingMemoryBound(to: Int.self).pointee }
+        nonmutating set { unsafe (base + Layout.ticket).assumingMemoryBound(to: Int.self).pointee = newValue }
+    }
+
+    /// The handler's sense buffer.
+    var sense: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: base + Layout.sense, count: StatusMapping.senseByteCount)
+    }
+
+    /// Shows the handler the CDB, `data` as its one element of memory, and a clean sense buffer.
+    func prepare(
+        request: BlockRequest?, device: HandlerDevice, cdb block: CommandDescriptorBlock,
+        data: UnsafeMutableRawBufferPointer
+    ) {
+        unsafe (base + Layout.request).storeBytes(
+            of: request.map { unsafe Unmanaged.passUnretained($0) }, as: Unmanaged<BlockRequest>?.self)
+        unsafe (base + Layout.device).storeBytes(
+            of: Unmanaged.passUnretained(device), as: Unmanaged<HandlerDevice>?.self)
+        for index in 0..<(CommandDescriptorBlock.maximumByteCount / 8) {
+            unsafe cdb[index] = block.uint64(at: index * 8).bigEndian
+        }
+        unsafe vector.pointee = iovec(iov_base: data.baseAddress, iov_len: data.count)
+        let vectorCount = unsafe data.isEmpty ? 0 : 1
+        var shown = unsafe tcmulib_cmd()
+        unsafe shown.cdb = UnsafeMutableRawPointer(cdb).assumingMemoryBound(to: UInt8.self)
+        unsafe shown.iovec = vector
+        unsafe shown.iov_cnt = vectorCount
+        unsafe library.pointee = shown
+        var wrapped = unsafe tcmur_cmd()
+        unsafe wrapped.lib_cmd = library
+        unsafe wrapped.iovec = vector
+        unsafe wrapped.iov_cnt = vectorCount
+        unsafe wrapped.requested = data.count
+        unsafe wrapped.done = { _, command, status in
+            guard let command = unsafe command else { return }
+            unsafe HandlerDevice.handlerCompleted(CommandRecord(command: command), status)
+        }
+        unsafe command.pointee = wrapped
+    }
+}
+
+/// What became of a handler's completion.
+enum CompletionVerdict { case accepted, notTheHandlers, alreadyEnded }
+
+/// Who may end the command of a record.
+enum CommandPhase {
+    static let ended: UInt64 = 0
+    /// The callout's return value is the end.
+    static let returnDecides: UInt64 = 1
+    /// tcmur_cmd_complete is the end, unless the callout returns another one first.
+    static let handlerCompletes: UInt64 = 2
+    static let mask: UInt64 = 3
+    /// Added for each turn, so that a turn is never mistaken for an earlier one.
+    static let turn: UInt64 = 4
+}
+
+extension CommandRecord {
+    /// Begins a turn and returns its name.
+    func begin(handlerCompletes: Bool) -> UInt64 {
+        let before = unsafe turn.pointee.load(ordering: .relaxed)
+        let phase = handlerCompletes ? CommandPhase.handlerCompletes : CommandPhase.returnDecides
+        let name = (before & ~CommandPhase.mask) &+ CommandPhase.turn | phase
+        unsafe turn.pointee.store(name, ordering: .releasing)
+        return name
+    }
+
+    /// Ends the turn `name`; false when it has ended already.
+    func end(turn name: UInt64) -> Bool {
+        unsafe turn.pointee.compareExchange(
+            expected: name, desired: name & ~CommandPhase.mask, ordering: .acquiringAndReleasing
+        ).exchanged
+    }
+
+    /// The handler says that the command is complete.
+    func endByHandler() -> CompletionVerdict {
+        let name = unsafe turn.pointee.load(ordering: .acquiring)
+        switch name & CommandPhase.mask {
+        case CommandPhase.handlerCompletes: return unsafe end(turn: name) ? .accepted : .alreadyEnded
+        case CommandPhase.returnDecides: return .notTheHandlers
+        default: return .alreadyEnded
+        }
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CHandlerHost
+internal import SCSI
+internal import Synchronization
+public import TargetCore
+
+/// A store of blocks behind a handler.
+///
+/// Requests reach the handler in one of three ways: in worker threads of the device's own (nr_threads above 0); in
+/// one thread of the device's own, as tcmu-runner does it (nr_threads 0); or in the submitting loop's thread, when
+/// the handler promises in its extension that its callouts never wait.
+///
+/// Sendable: what changes while the device is open is atomic or guarded by `condition`; the rest is set before
+/// `open` returns.
+@safe
+public final class HandlerDevice: BlockDevice, @unchecked Sendable {
+    /// What a submission finds.
+    enum Stage {
+        static let opening: UInt8 = 0
+        static let open: UInt8 = 1
+        /// The connection behind the handler is lost, and the device will be reopened.
+        static let recovering: UInt8 = 2
+        static let closed: UInt8 = 3
+    }
+
+    public let handler: Handler
+    /// `subtype/rest`.
+    public let configString: String
+    let diagnostics: Diagnostics
+    let configuration: HandlerDeviceConfiguration
+
+    /// Ours from init until close is through.
+    let device: OpaquePointer
+    let watch = CommandWatch()
+    let stage = Atomic<UInt8>(Stage.opening)
+
+    public internal(set) var blockByteCount: Int
+    private let currentBlockCount = Atomic<UInt64>(0)
+    private let hasVolatileWriteCache = Atomic<Bool>(false)
+    private let isWriteProtected = Atomic<Bool>(false)
+    /// What does not change while the device is open.
+    private var fixedFeatures = BlockDeviceFeatures()
+
+    /// Nil: callouts run in the submitter's thread.
+    var workers: WorkerQueue?
+    /// Where CDBs go when not to `workers`: one thread, because tcmu-runner calls handle_cmd one at a time.
+    var commandThread: WorkerQueue?
+
+    // Guarded by `condition`; see HandlerLifeCycle.swift.
+    let condition = ThreadCondition()
+    var isStopping = false
+    var isConnectionLost = false
+    var hasEvent = false
+    var ownFlushStatus: Int32?
+    var maintenance: HostThread?
+    /// Held over open, close and reconfig, which never overlap.
+    let lifeCycle = ThreadCondition()
+    var isOpenInHandler = false
+    var isClosed = false
+
+    let hasReportedCompletion = Atomic<Bool>(false)
+    private let capacityListener = Mutex<(@Sendable () -> Void)?>(nil)
+
+    init(
+        _ handler: Handler, _ configuration: HandlerDeviceConfiguration, device: OpaquePointer, diagnostics: Diagnostics
+    ) {
+        self.handler = handler
+        self.configuration = configuration
+        self.diagnostics = diagnostics
+        configString = configuration.configString
+        blockByteCount = MediumSize.defaultBlockByteCount
+        unsafe self.device = device
+    }
+
+    public var blockCount: UInt64 { currentBlockCount.load(ordering: .relaxed) }
+
+    public var features: BlockDeviceFeatures {
+        var features = fixedFeatures
+        features.hasVolatileWriteCache = hasVolatileWriteCache.load(ordering: .relaxed)
+        features.isReadOnly = isWriteProtected.load(ordering: .relaxed)
+        return features
+    }
+
+    /// Called after the block count has changed, from any thread.
+    public var onCapacityChange: (@Sendable () -> Void)? {
+        get { capacityListener.withLock { $0 } }
+        set { capacityListener.withLock { $0 = newValue } }
+    }
+
+    public func submit(_ request: BlockRequest) {
+        let ticket = watch.begun(request.operation)
+        guard stage.load(ordering: .sequentiallyConsistent) == Stage.open else {
+            request.complete(outcomeWhenNotOpen)
+            commandEnded(ticket)
+            return
+        }
+        if let refusal = refusal(of: request) {
+            request.complete(refusal)
+            commandEnded(ticket)
+            return
+        }
+        // The request's room is the device's until it completes.
+        unsafe CommandRecord.next(in: request).ticket = ticket
+        if let queue = queue(for: request.operation) { queue.push(request) } else { perform(request) }
+    }
+
+    public func submissionsEnded() {
+        workers?.wake()
+        commandThread?.wake()
+    }
+
+    private func queue(for operation: BlockRequest.Operation) -> WorkerQueue? {
+        if operation == .passthrough, let commandThread { return commandThread }
+        return workers
+    }
+
+    private var outcomeWhenNotOpen: BlockOutcome {
+        if stage.load(ordering: .relaxed) == Stage.recovering { return .failed(.busy, nil) }
+        return .failed(.checkCondition, SenseData(.notReady, .logicalUnitNotReadyCauseNotReportable))
+    }
+
+    /// A command of this device has ended, and nothing of it touches the handler any more.
+    func commandEnded(_ ticket: Int) {
+        watch.ended(ticket)
+        if stage.load(ordering: .sequentiallyConsistent) != Stage.open {
+            condition.withLock { condition.broadcast() }
+        }
+    }
+}
+
+// Attributes.
+extension HandlerDevice {
+    /// Bytes of the longest single transfer that is offered to handlers.
+    static let maximumTransferByteCount = 8 << 20
+
+    /// Takes over what the handler set in open; `isFirst`: also what stays fixed from then on.
+    func readAttributes(isFirst: Bool) {
+        let attributes = unsafe martlet_host_device_attributes(device)
+        if isFirst {
+            blockByteCount = Int(attributes.block_byte_count)
+            fixedFeatures = Self.fixedFeatures(handler, attributes)
+        }
+        currentBlockCount.store(attributes.block_count, ordering: .relaxed)
+        hasVolatileWriteCache.store(attributes.write_cache_enabled, ordering: .relaxed)
+        isWriteProtected.store(attributes.write_protect_enabled, ordering: .relaxed)
+    }
+
+    /// Takes over a new size, and tells who asked to be told.
+    func capacityChanged() {
+        let blockCount = unsafe martlet_host_device_attributes(device).block_count
+        guard currentBlockCount.exchange(blockCount, ordering: .relaxed) != blockCount else { return }
+        diagnostics.report(.notice, "\(configString) now has \(blockCount) blocks of \(blockByteCount) bytes")
+        onCapacityChange?()
+    }
+
+    private static func fixedFeatures(
+        _ handler: Handler, _ attributes: martlet_host_device_attributes
+    ) -> BlockDeviceFeatures {
+        var features = BlockDeviceFeatures()
+        let longest = UInt32(clamping: maximumTransferByteCount / Int(attributes.block_byte_count))
+        features.canFlush = handler.canFlush
+        features.canUnmap = handler.canUnmap && attributes.unmap_enabled
+        features.canWriteSame = handler.canWriteSame
+        features.canCompareAndWrite = handler.canCompareAndWrite
+        features.canReportBlockStatus = handler.canReportBlockStatus
+        features.unmappedReadsZero = features.canUnmap && handler.handlerExtension.unmappedReadsZero
+        features.isSolidState = attributes.solid_state_media
+        features.maximumTransferBlockCount =
+            attributes.max_transfer_length == 0 ? longest : min(attributes.max_transfer_length, longest)
+        if features.canUnmap {
+            features.maximumUnmapBlockCount = attributes.max_unmap_length
+            // Left as it was before open, it is the longest transfer and says nothing of the store.
+            if attributes.optimal_unmap_granularity != attributes.max_transfer_length {
+                features.unmapGranularity = attributes.optimal_unmap_granularity
+                features.unmapGranularityAlignment = attributes.unmap_granularity_alignment
+            }
+        }
+        features.passthrough = handler.takesOnlyCDBs ? .always : handler.takesCDBs ? .first : .none
+        return features
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import HandlerABI
+internal import TargetCore
+
+/// The extension table of a handler (martlet-handler.h), as far as both sides know it: fields that the handler's
+/// table is too short for are absent, fields that it has beyond ours are not looked at.
+struct HandlerExtension: Sendable {
+    static let symbol = MARTLET_HANDLER_EXTENSION_SYMBOL
+
+    /// No table: every callout is absent.
+    static let none = HandlerExtension()
+
+    private let table: martlet_handler_extension
+
+    private init() { table = martlet_handler_extension() }
+
+    /// Copies what lies within the smaller of the two sizes. Nil when the table is too short for its own head, or
+    /// says version 0.
+    ///
+    /// `source` points to the handler's table, which begins with its byte count and lives as long as the process.
+    init?(copying source: UnsafeRawPointer) {
+        let headByteCount = MemoryLayout<martlet_handler_extension>.offset(of: \.version)! + MemoryLayout<UInt32>.size
+        let shownByteCount = unsafe source.load(as: Int.self)
+        guard shownByteCount >= headByteCount else { return nil }
+        var copy = martlet_handler_extension()
+        unsafe withUnsafeMutableBytes(of: &copy) { ours in
+            // No more than the handler shows and no more than there is room for. Fields come in whole words: a part
+            // of one is no pointer.
+            let byteCount = min(ours.count, shownByteCount & ~(MemoryLayout<UInt>.size - 1))
+            unsafe ours.copyMemory(from: UnsafeRawBufferPointer(start: source, count: byteCount))
+        }
+        guard copy.version != 0 else { return nil }
+        table = copy
+    }
+
+    var version: UInt32 { table.version }
+    var unmappedReadsZero: Bool { has(UInt32(MARTLET_HANDLER_UNMAPPED_READS_ZERO)) }
+    var neverBlocks: Bool { has(UInt32(MARTLET_HANDLER_NEVER_BLOCKS)) }
+    var canProbe: Bool { unsafe table.probe != nil }
+    var canReportBlockStatus: Bool { unsafe table.block_status != nil }
+
+    private func has(_ flag: UInt32) -> Bool { table.flags & flag != 0 }
+
+    /// What the handler says of a store before it is opened.
+    struct Probe: Sendable, Equatable {
+        /// Nil: not known.
+        var byteCount: UInt64?
+        /// Nil: any.
+        var blockByteCount: Int?
+        /// The store is missing, and open will make it with the configured size.
+        var willCreate = false
+        var isReadOnly = false
+    }
+
+    struct ProbeFailure: Error, Equatable {
+        var words: String
+    }
+
+    /// Nil without a probe callout. May block.
+    func probe(_ configString: String) throws(ProbeFailure) -> Probe? {
+        guard let callout = unsafe table.probe else { return nil }
+        var answer = martlet_probe()
+        answer.size = MemoryLayout<martlet_probe>.size
+        // Both arguments are ours and live beyond the call.
+        let result = unsafe configString.withCString { unsafe callout($0, &answer) }
+        guard result == 0 else { throw ProbeFailure(words: Self.reason(&answer, result)) }
+        return Probe(
+            byteCount: answer.byte_count == 0 ? nil : answer.byte_count,
+            blockByteCount: answer.block_byte_count == 0 ? nil : Int(answer.block_byte_count),
+            willCreate: answer.flags & UInt32(MARTLET_PROBE_WILL_CREATE) != 0,
+            isReadOnly: answer.flags & UInt32(MARTLET_PROBE_READ_ONLY) != 0)
+    }
+
+    private static func reason(_ answer: inout martlet_probe, _ result: Int32) -> String {
+        let words = unsafe withUnsafeBytes(of: &answer.reason) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return words.isEmpty ? SystemFiles.words(for: result.magnitude > 4095 ? 5 : abs(result)) : words
+    }
+
+    /// Extents that one call may answer.
+    private static let extentCapacity = 128
+
+    /// Fills `extents` with the state of `byteCount` bytes from `offset` on. False when the handler fails, or answers
+    /// what is no answer: no extent, or one that is empty or not of whole blocks.
+    func blockStatus(
+        _ device: OpaquePointer, offset: UInt64, byteCount: UInt64, blockByteCount: Int,
+        extents: inout [BlockStatusExtent]
+    ) -> Bool {
+        guard let callout = unsafe table.block_status else { return false }
+        return unsafe withUnsafeTemporaryAllocation(of: martlet_extent.self, capacity: Self.extentCapacity) { room in
+            // The handler is told how many extents there is room for.
+            let count = unsafe Int(callout(device, offset, byteCount, room.baseAddress, room.count))
+            guard count > 0, count <= Self.extentCapacity else { return false }
+            for index in 0..<count {
+                let extent = unsafe room[index]
+                guard extent.byte_count != 0, extent.byte_count % UInt64(blockByteCount) == 0 else { return false }
+                extents.append(
+                    BlockStatusExtent(
+                        byteCount: extent.byte_count, isMapped: extent.flags & UInt32(MARTLET_EXTENT_MAPPED) != 0))
+            }
+            return true
+        }
+    }
+}
