@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Foundation
+internal import Transport
+
+/// The configuration file: YAML, of which JSON is a part.
+public enum ConfigurationFile {
+    /// No configuration by hand comes near; a file named by mistake may be a disk.
+    private static let maximumByteCount = 4 << 20
+
+    private static let sections = ["portals", "devices", "targets"]
+    private static let portalKeys = ["listen", "advertise", "tag"]
+    private static let deviceKeys = ["backstore"] + DeviceAttribute.names
+    private static let targetKeys = ["luns", "auth", "initiators"]
+    private static let maximumDeviceNameByteCount = 64
+
+    /// Reads the file at `path`.
+    public static func read(_ path: String) throws(Failure) -> Configuration {
+        let bytes: Data
+        do {
+            let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            defer { try? handle.close() }
+            bytes = try handle.read(upToCount: maximumByteCount + 1) ?? Data()
+        } catch {
+            throw .usage("\(path): the configuration cannot be read: check the path and its permissions")
+        }
+        guard bytes.count <= maximumByteCount else {
+            throw .usage("\(path): larger than \(maximumByteCount) bytes: this is no configuration file")
+        }
+        guard let text = String(data: bytes, encoding: .utf8) else {
+            throw .usage("\(path): not UTF-8 text: this is no configuration file")
+        }
+        return try parse(text, file: path)
+    }
+
+    /// `file` names the source in errors.
+    public static func parse(_ text: String, file: String) throws(Failure) -> Configuration {
+        guard let document = try YAMLValue.document(text, file: file) else {
+            throw .usage("\(file):1: the configuration is empty: it needs targets and devices")
+        }
+        let entries = try document.entries(known: sections)
+        var configuration = Configuration()
+        if let portals = entries["portals"] { try readPortals(portals, into: &configuration) }
+        if let devices = entries["devices"] {
+            for (key, name, value) in try devices.entries() {
+                configuration.devices.append(try readDevice(name, key, value))
+            }
+        }
+        if let targets = entries["targets"] {
+            for (key, name, value) in try targets.entries() {
+                configuration.targets.append(try readTarget(name, key, value, devices: configuration.devices))
+            }
+        }
+        return configuration
+    }
+
+    // MARK: Portals
+
+    private static func readPortals(
+        _ value: YAMLValue, into configuration: inout Configuration
+    ) throws(Failure) {
+        var tag: UInt16?
+        for entry in try value.list() {
+            let keys = try entry.entries(known: portalKeys)
+            guard let listen = keys["listen"] else { throw entry.failure("a portal needs listen: \"ADDR:PORT\"") }
+            let portal = Configuration.Portal(
+                listen: try readAddress(listen), advertise: try keys["advertise"].map(readAddress))
+            guard !configuration.portals.contains(where: { $0.listen == portal.listen && portal.listen.port != 0 })
+            else { throw listen.failure("the portal \(portal.listen) stands here twice: leave one of them out") }
+            configuration.portals.append(portal)
+            guard let tagValue = keys["tag"] else { continue }
+            let number = try readTag(tagValue)
+            guard tag == nil || tag == number else {
+                throw tagValue.failure("tag differs from that of an earlier portal: all portals are one group")
+            }
+            tag = number
+        }
+        configuration.portalGroupTag = tag ?? configuration.portalGroupTag
+    }
+
+    private static func readAddress(_ value: YAMLValue) throws(Failure) -> PortalAddress {
+        let text = try value.text()
+        guard let address = PortalAddress(text) else {
+            throw value.failure(
+                "\"\(text)\" is no address: write a numeric one with its port, such as \"127.0.0.1:3260\" or \"[::1]:3260\"")
+        }
+        return address
+    }
+
+    private static func readTag(_ value: YAMLValue) throws(Failure) -> UInt16 {
+        guard let tag = UInt16(try value.text()), tag > 0 else {
+            throw value.failure("tag must be a number from 1 to \(UInt16.max)")
+        }
+        return tag
+    }
+
+    // MARK: Devices
+
+    private static func readDevice(
+        _ name: String, _ key: YAMLValue, _ value: YAMLValue
+    ) throws(Failure) -> Configuration.Device {
+        guard name.utf8.count <= maximumDeviceNameByteCount else {
+            throw key.failure("a device's name has at most \(maximumDeviceNameByteCount) bytes: shorten this one")
+        }
+        let keys = try value.entries(known: deviceKeys)
+        guard let backstore = keys["backstore"] else {
+            throw key.failure("the device \(name) needs backstore: \"SUBTYPE/REST\", such as \"file//srv/disk.img\"")
+        }
+        let string = try backstore.text()
+        if let defect = DeviceSettings.defect(ofBackstore: string) {
+            throw backstore.failure("backstore \"\(string)\" \(defect)")
+        }
+        var settings = DeviceSettings(backstore: string)
+        for attribute in DeviceAttribute.allCases {
+            guard let value = keys[attribute.rawValue] else { continue }
+            let text = try value.text()
+            guard attribute.apply(text, to: &settings) else {
+                throw value.failure("\(attribute.rawValue) cannot be \"\(text)\": \(attribute.expectation)")
+            }
+        }
+        return Configuration.Device(name: name, settings: settings, origin: key.place)
+    }
+
+    // MARK: Targets
+
+    private static func readTarget(
+        _ name: String, _ key: YAMLValue, _ value: YAMLValue, devices: [Configuration.Device]
+    ) throws(Failure) -> Configuration.Target {
+        if let defect = ISCSIName.defect(of: name) { throw key.failure("the target name \"\(name)\" \(defect)") }
+        let keys = try value.entries(known: targetKeys)
+        if let auth = keys["auth"] { try AccessSections.refuseAuth(auth) }
+        if let initiators = keys["initiators"] { try AccessSections.refuseInitiators(initiators) }
+        guard let luns = keys["luns"] else {
+            throw key.failure("the target \(name) needs luns, such as luns: {0: \(devices.first?.name ?? "disk0")}")
+        }
+        let target = Configuration.Target(name: name, luns: try readLUNs(luns, devices: devices))
+        guard !target.luns.isEmpty else { throw luns.failure("the target \(name) has no LUN: give it at least one") }
+        return target
+    }
+
+    private static func readLUNs(
+        _ value: YAMLValue, devices: [Configuration.Device]
+    ) throws(Failure) -> [Int: String] {
+        var luns: [Int: String] = [:]
+        for (key, text, deviceValue) in try value.entries() {
+            guard let number = Int(text), (0...Configuration.maximumLUN).contains(number) else {
+                throw key.failure("\"\(text)\" is no LUN: write a number from 0 to \(Configuration.maximumLUN)")
+            }
+            guard luns[number] == nil else { throw key.failure("LUN \(number) stands here twice") }
+            let device = try deviceValue.text()
+            guard devices.contains(where: { $0.name == device }) else {
+                throw deviceValue.failure("LUN \(number) names the device \"\(device)\", which \(advice(device, devices))")
+            }
+            luns[number] = device
+        }
+        return luns
+    }
+
+    private static func advice(_ name: String, _ devices: [Configuration.Device]) -> String {
+        guard let near = NearestKey.find(name, among: devices.map(\.name)) else {
+            return "is not under devices: add it there"
+        }
+        return "is not under devices: did you mean \(near)?"
+    }
+}

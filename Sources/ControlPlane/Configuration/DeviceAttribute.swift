@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The attributes of a device: the same words in a LUN specification and in a configuration file.
+enum DeviceAttribute: String, CaseIterable, Sendable {
+    case size
+    case blockSize = "block-size"
+    case readonly
+    case serial
+    case vendor
+    case product
+    case writeCache = "write-cache"
+
+    static let names = allCases.map(\.rawValue)
+
+    /// Whether the bare word, without a value, says yes.
+    var isFlag: Bool { self == .readonly }
+
+    /// What a value may be, as the end of a sentence.
+    var expectation: String {
+        switch self {
+        case .size: "write a number of bytes above 0, or one with K, M, G or T, such as size=10G"
+        case .blockSize: "write 512, 1024, 2048 or 4096"
+        case .readonly: "write yes or no, or the word readonly alone"
+        case .serial: "write 1 to \(Self.maximumSerialByteCount) printable ASCII characters"
+        case .vendor: "write 1 to \(Self.maximumVendorByteCount) printable ASCII characters"
+        case .product: "write 1 to \(Self.maximumProductByteCount) printable ASCII characters"
+        case .writeCache: "write on or off"
+        }
+    }
+
+    /// UNIT SERIAL NUMBER must fit, with the vendor, into one T10 vendor ID designator of 255 bytes; no initiator is
+    /// known to keep more of it than this.
+    static let maximumSerialByteCount = 64
+    /// INQUIRY bytes 8 to 15.
+    static let maximumVendorByteCount = 8
+    /// INQUIRY bytes 16 to 31.
+    static let maximumProductByteCount = 16
+
+    private static let blockByteCounts = [512, 1024, 2048, 4096]
+
+    /// Puts `value` in its place. False when it is none that `expectation` allows.
+    func apply(_ value: String, to settings: inout DeviceSettings) -> Bool {
+        switch self {
+        case .size:
+            guard let byteCount = ByteCount.parse(value), byteCount > 0 else { return false }
+            settings.byteCount = byteCount
+        case .blockSize:
+            guard let byteCount = Int(value), Self.blockByteCounts.contains(byteCount) else { return false }
+            settings.blockByteCount = byteCount
+        case .readonly:
+            guard let isReadOnly = Self.truth(of: value) else { return false }
+            settings.isReadOnly = isReadOnly
+        case .serial:
+            guard Self.isText(value, limit: Self.maximumSerialByteCount) else { return false }
+            settings.serial = value
+        case .vendor:
+            guard Self.isText(value, limit: Self.maximumVendorByteCount) else { return false }
+            settings.vendor = value
+        case .product:
+            guard Self.isText(value, limit: Self.maximumProductByteCount) else { return false }
+            settings.product = value
+        case .writeCache:
+            guard let isOn = Self.truth(of: value) else { return false }
+            settings.writeCache = isOn
+        }
+        return true
+    }
+
+    /// The two words of each pair that YAML takes for a truth value; on the command line the same.
+    private static func truth(of value: String) -> Bool? {
+        switch value.lowercased() {
+        case "yes", "on", "true": true
+        case "no", "off", "false": false
+        default: nil
+        }
+    }
+
+    /// Characters that an ASCII field of SPC-5 4.3.1 may hold, and not blanks alone.
+    private static func isText(_ value: String, limit: Int) -> Bool {
+        let bytes = value.utf8
+        return bytes.count <= limit && bytes.allSatisfy { (0x20...0x7E).contains($0) } && bytes.contains { $0 != 0x20 }
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an operator says of one device, on the command line or in a file. Nil: left to the handler, or derived.
+public struct DeviceSettings: Equatable, Sendable {
+    /// `SUBTYPE/REST`: tcmu's configuration string, without attributes.
+    public var backstore: String
+    /// Bytes.
+    public var byteCount: UInt64?
+    /// Bytes of a logical block: 512, 1024, 2048 or 4096.
+    public var blockByteCount: Int?
+    public var isReadOnly = false
+    /// UNIT SERIAL NUMBER.
+    public var serial: String?
+    /// T10 VENDOR IDENTIFICATION, at most 8 characters.
+    public var vendor: String?
+    /// PRODUCT IDENTIFICATION, at most 16 characters.
+    public var product: String?
+    public var writeCache: Bool?
+
+    public init(backstore: String) { self.backstore = backstore }
+
+    /// What stands before the slash: the handler that is meant.
+    public var subtype: String { String(backstore.prefix { $0 != "/" }) }
+
+    /// Nil when `backstore` has the form `SUBTYPE/REST`; otherwise what is wrong with it, as the end of a sentence.
+    static func defect(ofBackstore text: String) -> String? {
+        guard let slash = text.firstIndex(of: "/") else {
+            return "has no slash: write SUBTYPE/REST, such as ram/1G or file//srv/disk.img"
+        }
+        guard slash != text.startIndex else {
+            return "has no subtype before the slash: write SUBTYPE/REST, such as file/\(text)"
+        }
+        guard text[..<slash].utf8.allSatisfy({ isWordByte($0) }) else {
+            return "has a subtype with characters other than letters, digits, _ and -: write SUBTYPE/REST, "
+                + "such as ram/1G"
+        }
+        guard !text.utf8.contains(0) else { return "holds a zero byte: take it out" }
+        return nil
+    }
+
+    private static func isWordByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+}

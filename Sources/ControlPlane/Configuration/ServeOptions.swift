@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Transport
+
+/// What `martlet serve` was told on its command line, as it was written.
+public struct ServeOptions: Sendable {
+    public enum PollerChoice: String, CaseIterable, Sendable {
+        case auto, epoll
+        case ioUring = "io_uring"
+    }
+
+    public var configurationPath: String?
+    public var portals: [String] = []
+    public var targetName: String?
+    public var handlerPaths: [String] = []
+    public var loopCount: Int?
+    public var poller = PollerChoice.auto
+    public var controlPath: String?
+    public var metricsAddress: String?
+    public var stateDirectory: String?
+    public var lunSpecifications: [String] = []
+
+    /// A loop is a thread; more than this many help no machine.
+    public static let maximumLoopCount = 1024
+
+    public init() {}
+
+    /// Everything that the words alone can show wrong, found before anything is opened.
+    public func configuration() throws(Failure) -> Configuration {
+        try checkLoops()
+        var configuration = Configuration()
+        if let path = configurationPath { configuration = try ConfigurationFile.read(path) }
+        if !portals.isEmpty {
+            configuration.portals = try portals.map { text throws(Failure) in
+                Configuration.Portal(listen: try Self.address(text, option: "--portal"))
+            }
+        }
+        if configuration.portals.isEmpty { configuration.portals = [.init(listen: Configuration.defaultPortal)] }
+        try addCommandLineTarget(to: &configuration)
+        guard !configuration.targets.isEmpty else {
+            throw .usage("nothing to serve: give a LUN such as ram/1G, or --config FILE (see martlet serve --help)")
+        }
+        return configuration
+    }
+
+    /// The address for `--metrics`; nil when there is to be none.
+    public func metricsPortal() throws(Failure) -> PortalAddress? {
+        guard let text = metricsAddress else { return nil }
+        return try Self.address(text, option: "--metrics")
+    }
+
+    private func checkLoops() throws(Failure) {
+        if poller == .ioUring {
+            throw .usage("--poller io_uring is not there yet: this version has epoll only; write auto or epoll")
+        }
+        if let count = loopCount, !(1...Self.maximumLoopCount).contains(count) {
+            throw .usage("--loops \(count) is not possible: write a number from 1 to \(Self.maximumLoopCount)")
+        }
+    }
+
+    /// The LUNs of the command line are a target of their own, beside those of the file.
+    private func addCommandLineTarget(to configuration: inout Configuration) throws(Failure) {
+        if let name = targetName, let defect = ISCSIName.defect(of: name) {
+            throw .usage("--target \"\(name)\" \(defect)")
+        }
+        guard !lunSpecifications.isEmpty else {
+            guard targetName == nil else {
+                throw .usage("--target names the target of LUNs on the command line: give at least one, such as ram/1G")
+            }
+            return
+        }
+        let name = targetName ?? Configuration.defaultTargetName
+        guard !configuration.targets.contains(where: { $0.name == name }) else {
+            throw .usage("the target \(name) is in the configuration file: give --target another name")
+        }
+        var target = Configuration.Target(name: name, luns: [:])
+        for (number, text) in lunSpecifications.enumerated() {
+            let settings = try LUNSpecification.parse(text)
+            let device = Self.deviceName(settings, among: configuration.devices)
+            configuration.devices.append(
+                Configuration.Device(name: device, settings: settings, origin: "LUN \(number)"))
+            target.luns[number] = device
+        }
+        configuration.targets.append(target)
+    }
+
+    /// A device without a name is called by its store, so that it stays itself when the LUNs change places.
+    private static func deviceName(_ settings: DeviceSettings, among devices: [Configuration.Device]) -> String {
+        let names = Set(devices.map(\.name))
+        guard names.contains(settings.backstore) else { return settings.backstore }
+        var number = 2
+        while names.contains("\(settings.backstore)#\(number)") { number += 1 }
+        return "\(settings.backstore)#\(number)"
+    }
+
+    private static func address(_ text: String, option: String) throws(Failure) -> PortalAddress {
+        guard let address = PortalAddress(text) else {
+            throw .usage(
+                "\(option) \"\(text)\" is no address: write a numeric one with its port, such as 127.0.0.1:3260 or "
+                    + "[::1]:3260")
+        }
+        return address
+    }
+}

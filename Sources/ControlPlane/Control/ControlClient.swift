@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import EventLoop
+
+/// Asks a running server through its control socket.
+public struct ControlClient: Sendable {
+    private let path: String
+
+    /// A loaded server answers between two turns of its loops.
+    private static let timeoutSeconds = 10
+    /// Thousands of sessions fit.
+    private static let maximumResponseByteCount = 64 << 20
+    private static let chunkByteCount = 64 << 10
+
+    public init(path: String) { self.path = path }
+
+    public func status() throws(Failure) -> StatusReport { try get(ControlRoutes.statusPath) }
+    public func sessions() throws(Failure) -> [SessionReport] { try get(ControlRoutes.sessionsPath) }
+    public func luns() throws(Failure) -> [LUNReport] { try get(ControlRoutes.lunsPath) }
+
+    /// OpenMetrics text.
+    public func metrics() throws(Failure) -> String {
+        String(decoding: try body(of: ControlRoutes.metricsPath), as: UTF8.self)
+    }
+
+    private func get<Value: Decodable>(_ target: String) throws(Failure) -> Value {
+        guard let value = JSON.decode(Value.self, from: try body(of: target)) else {
+            throw .runTime("the server at \(path) answers \(target) in words of another version: update one of the two")
+        }
+        return value
+    }
+
+    private func body(of target: String) throws(Failure) -> [UInt8] {
+        let response = HTTPClientResponse(try exchange(target))
+        guard let response, response.isComplete else {
+            throw .runTime("what listens at \(path) does not answer as a martlet server does: name another --control")
+        }
+        guard response.statusCode == HTTPClientResponse.okay else {
+            throw .runTime("the server at \(path) answers \(target) with HTTP status \(response.statusCode)")
+        }
+        return response.body
+    }
+
+    /// All bytes of the answer: the server closes after it.
+    private func exchange(_ target: String) throws(Failure) -> [UInt8] {
+        guard let address = UnixSocketAddress(path) else {
+            throw .usage("--control \"\(path)\" is no path for a socket")
+        }
+        do throws(SystemError) {
+            let socket = try LocalSocket(.stream)
+            try socket.setTimeout(seconds: Self.timeoutSeconds)
+            try socket.connect(to: address)
+            try socket.send(Array("GET \(target) HTTP/1.1\r\nHost: martlet\r\nConnection: close\r\n\r\n".utf8))
+            var bytes: [UInt8] = []
+            while bytes.count <= Self.maximumResponseByteCount {
+                let chunk = try socket.receive(limit: Self.chunkByteCount)
+                if chunk.isEmpty { break }
+                bytes += chunk
+            }
+            return bytes
+        } catch {
+            throw explain(error)
+        }
+    }
+
+    private func explain(_ error: SystemError) -> Failure {
+        switch error.code {
+        case ENOENT, ECONNREFUSED:
+            .runTime("no server listens at \(path): start one with --control \(path), or name its socket with --control")
+        case EACCES: .runTime("no permission for \(path): ask as the user that runs the server")
+        case EAGAIN: .runTime("the server at \(path) has not answered for \(Self.timeoutSeconds) seconds")
+        default: .runTime("the server at \(path) cannot be asked: \(error)")
+        }
+    }
+}

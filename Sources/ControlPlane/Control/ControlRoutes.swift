@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import FlyingFox
+internal import Foundation
+
+/// What the control socket and the metrics port answer to.
+enum ControlRoutes {
+    static let statusPath = "/v1/status"
+    static let sessionsPath = "/v1/sessions"
+    static let lunsPath = "/v1/luns"
+    static let metricsPath = "/metrics"
+
+    typealias Route = (route: HTTPRoute, handler: any HTTPHandler)
+
+    static func control(_ source: any StatusSource) -> [Route] {
+        metrics(source) + [
+            json(statusPath, source) { JSON.data($0.status) },
+            json(sessionsPath, source) { JSON.data($0.sessions) },
+            json(lunsPath, source) { JSON.data($0.luns) },
+        ]
+    }
+
+    static func metrics(_ source: any StatusSource) -> [Route] {
+        [get(metricsPath, type: OpenMetrics.contentType) { Data(OpenMetrics.text(await source.report()).utf8) }]
+    }
+
+    private static func json(
+        _ path: String, _ source: any StatusSource, _ part: @escaping @Sendable (ServerReport) -> Data
+    ) -> Route {
+        get(path, type: "application/json") { part(await source.report()) }
+    }
+
+    private static func get(
+        _ path: String, type: String, _ body: @escaping @Sendable () async -> Data
+    ) -> Route {
+        let handler = ClosureHTTPHandler { _ in
+            HTTPResponse(statusCode: .ok, headers: [.contentType: type], body: await body())
+        }
+        return (HTTPRoute(methods: [.GET], path: path), handler)
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Dispatch
+internal import Foundation
+internal import Logging
+internal import TargetCore
+internal import Transport
+
+/// The iSCSI server at work, and what there is to tell of it.
+final class RunningServer: StatusSource {
+    /// One logical unit in its place.
+    struct LUN: Sendable {
+        let targetName: String
+        let number: Int
+        let url: String
+        let device: OpenDevice
+    }
+
+    /// As they were bound, with their real ports.
+    let portals: [PortalAddress]
+    /// In the order of the targets, then of their numbers.
+    let luns: [LUN]
+    private let server: ISCSIServer
+    private let targetNames: [String]
+    private let startTime = Date()
+
+    private init(server: ISCSIServer, portals: [PortalAddress], targetNames: [String], luns: [LUN]) {
+        self.server = server
+        self.portals = portals
+        self.targetNames = targetNames
+        self.luns = luns
+    }
+
+    static func start(
+        _ configuration: Configuration, assembly: Assembly, options: ServeOptions, logger: Logger
+    ) throws(Failure) -> RunningServer {
+        var settings = ISCSIServerConfiguration(
+            portals: configuration.portals.map(\.listen), loopCount: options.loopCount ?? Environment.processorCount)
+        settings.advertised = configuration.portals.map(\.advertise)
+        settings.portalGroupTag = configuration.portalGroupTag
+        let server = ISCSIServer(
+            configuration: settings, targets: assembly.targets, diagnostics: Log.diagnostics(logger))
+        let bound: [PortalAddress]
+        do throws(ServerError) {
+            bound = try server.start()
+        } catch {
+            throw .runTime(error.description)
+        }
+        return RunningServer(
+            server: server, portals: bound, targetNames: configuration.targets.map(\.name),
+            luns: luns(configuration, assembly, portal: bound.first ?? Configuration.defaultPortal))
+    }
+
+    /// Ends all sessions and joins the loops. Blocks.
+    func stop() { server.stop() }
+
+    private static func luns(
+        _ configuration: Configuration, _ assembly: Assembly, portal: PortalAddress
+    ) -> [LUN] {
+        let devices = Dictionary(assembly.devices.map { ($0.name, $0) }) { first, _ in first }
+        return configuration.targets.flatMap { target in
+            target.luns.sorted { $0.key < $1.key }.compactMap { number, name in
+                devices[name].map {
+                    let url = LUNAddress.url(
+                        portal: portal, advertised: configuration.portals.first?.advertise, targetName: target.name,
+                        lun: number)
+                    return LUN(targetName: target.name, number: number, url: url, device: $0)
+                }
+            }
+        }
+    }
+
+    // MARK: StatusSource
+
+    func report() async -> ServerReport {
+        // The loops answer from their own threads; a thread that may wait asks them.
+        let snapshot = await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: self.server.snapshot()) }
+        }
+        var report = ServerReport(snapshot)
+        report.status.startTime = startTime.timeIntervalSince1970
+        report.status.processorSeconds = Environment.processorSeconds
+        report.status.processIdentifier = Environment.processIdentifier
+        report.status.portals = portals.map(\.description)
+        report.status.targets = targetNames
+        report.luns = luns.map { LUNReport($0, counters: snapshot.units[$0.name]) }
+        return report
+    }
+}
+
+extension RunningServer.LUN {
+    fileprivate var name: UnitName { UnitName(targetName: targetName, lun: number) }
+}
+
+extension LUNReport {
+    fileprivate init(_ lun: RunningServer.LUN, counters: UnitCounters?) {
+        let counters = counters ?? UnitCounters()
+        let unit = lun.device.unit
+        self.init(
+            target: lun.targetName, lun: lun.number, url: lun.url, backstore: lun.device.backstore,
+            serial: unit.identity.serial, vendor: unit.identity.vendor, product: unit.identity.product,
+            blockBytes: unit.blockByteCount, blocks: unit.blockCount, isReadOnly: unit.features.isReadOnly,
+            commands: counters.commandCount, failedCommands: counters.failedCommandCount,
+            readBytes: counters.readByteCount, writtenBytes: counters.writtenByteCount)
+    }
+}

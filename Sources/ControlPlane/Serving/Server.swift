@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import Dispatch
+internal import HandlerHost
+internal import Logging
+internal import Synchronization
+internal import TargetCore
+internal import Transport
+
+/// `martlet serve`, from the first check to the last flush.
+public enum Server {
+    /// Runs until a signal ends it. Returns after a clean stop. Blocks the calling thread, which is the main thread;
+    /// `Signals.prepare` and `Log.start` come before.
+    ///
+    /// An asynchronous main would not do: the dispatch library parks the main thread with all signals let through, and
+    /// the first one would end the process.
+    public static func run(_ options: ServeOptions) throws(Failure) {
+        let ended = DispatchSemaphore(value: 0)
+        let failure = Mutex<Failure?>(nil)
+        Task.detached {
+            do throws(Failure) {
+                try await serve(options)
+            } catch {
+                failure.withLock { $0 = error }
+            }
+            ended.signal()
+        }
+        ended.wait()
+        if let failure = failure.withLock({ $0 }) { throw failure }
+    }
+
+    private static func serve(_ options: ServeOptions) async throws(Failure) {
+        let logger = Logger(label: "martlet")
+        let configuration = try options.configuration()
+        let metrics = try options.metricsPortal()
+        let folders = try HandlerSearchPath.folders(named: options.handlerPaths)
+        if let folder = options.stateDirectory { try StateDirectory.prepare(folder) }
+        let events = try stopEvents(logger)
+
+        let registry = HandlerRegistry(diagnostics: Log.diagnostics(logger))
+        registry.scan(directories: folders)
+        let assembly = try Assembly.build(configuration, registry: registry, logger: logger)
+        defer { assembly.close() }
+        let server = try RunningServer.start(configuration, assembly: assembly, options: options, logger: logger)
+        defer { server.stop() }
+        let listeners = try await ControlListeners.start(
+            controlPath: options.controlPath, metrics: metrics, source: server, diagnostics: Log.diagnostics(logger))
+        announce(server, logger: logger)
+
+        for await _ in events { break }
+
+        notify(logger) { notification throws(Failure) in try notification.stopping() }
+        logger.notice("stopping: no new sessions; commands under way end first")
+        await listeners.stop()
+    }
+
+    private static func announce(_ server: RunningServer, logger: Logger) {
+        warnOfExposure(server.portals, logger: logger)
+        let lines = server.luns.map { "\($0.url)\n" }.joined()
+        if !StandardOutput.write(lines) { logger.warning("nobody reads standard output: the URLs are not told") }
+        logger.notice("serving \(server.luns.count) LUN(s) at \(server.portals.map(\.description).joined(separator: ", "))")
+        let status = "serving \(server.luns.count) LUN(s)"
+        notify(logger) { notification throws(Failure) in try notification.ready(status: status) }
+    }
+
+    private static func warnOfExposure(_ portals: [PortalAddress], logger: Logger) {
+        let open = portals.filter { !$0.isLoopback }
+        guard !open.isEmpty else { return }
+        logger.warning(
+            "portal \(open.map(\.description).joined(separator: ", ")) can be reached from other machines and there is no authentication: whoever reaches it can read and write every LUN"
+        )
+    }
+
+    private static func notify(_ logger: Logger, _ body: (ServiceNotification) throws(Failure) -> Void) {
+        do throws(Failure) {
+            try body(ServiceNotification(socketName: Environment.value("NOTIFY_SOCKET")))
+        } catch {
+            logger.warning("\(error)")
+        }
+    }
+
+    /// One event for the first SIGTERM or SIGINT. A second one ends the process at once.
+    private static func stopEvents(_ logger: Logger) throws(Failure) -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+        let stopCount = Counter()
+        try Signals.watch { event in
+            switch event {
+            case .reload:
+                logger.notice("SIGHUP: nothing is read again; to change a configuration, stop and start the server")
+            case .stop where stopCount.next() == 1:
+                continuation.yield()
+            case .stop:
+                StandardError.write("martlet: ended by a second signal: what was not flushed may be lost\n")
+                _exit(Failure.Kind.runTime.rawValue)
+            }
+        }
+        return stream
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import Foundation
+
+/// What the process finds around it.
+enum Environment {
+    static func value(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }
+
+    static var processorCount: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+
+    static var processIdentifier: Int { Int(getpid()) }
+
+    /// The folder of the running executable, without links; nil when /proc is not mounted.
+    static var executableFolder: String? {
+        guard let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+            let slash = path.lastIndex(of: "/")
+        else { return nil }
+        return String(path[..<slash])
+    }
+
+    /// Tells this machine from others (machine-id(5)); empty where nothing does.
+    static var machineIdentity: String {
+        for path in ["/etc/machine-id", "/var/lib/dbus/machine-id"] {
+            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { continue }
+            let word = text.trimmingCharacters(in: .whitespacesAndNewlines)
+            if !word.isEmpty { return word }
+        }
+        return ProcessInfo.processInfo.hostName
+    }
+
+    static func isFolder(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        // FileManager writes one truth value of ours.
+        return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
+    }
+
+    /// User and system seconds of processor time of the process so far.
+    static var processorSeconds: Double {
+        var time = timespec()
+        // A whole timespec of our own.
+        guard unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return 0 }
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The mode pages of a logical unit, in ascending order of page and subpage code.
+public struct ModePages: Equatable, Sendable {
+    public internal(set) var pages: [ModePage]
+
+    public init(_ pages: [ModePage]) {
+        self.pages = pages.sorted { ($0.code, $0.subpage) < ($1.code, $1.subpage) }
+    }
+
+    /// The pages of a disk with the values that no store changes: read-write error recovery, caching, control and
+    /// informational exceptions. No bit is set or changeable beyond what stands here: use `configure`.
+    public static var disk: ModePages {
+        var pages = ModePages([.readWriteErrorRecovery, .caching, .control, .informationalExceptionsControl])
+        pages.configure(.disableExceptionControl, default: true, isChangeable: false)
+        pages.configure(.globalLoggingTargetSaveDisable, default: true, isChangeable: false)
+        return pages
+    }
+
+    /// Sets the current and default value of a bit, and whether MODE SELECT may change it.
+    /// A bit of a page that is not there is a programming error.
+    public mutating func configure(_ bit: ModeBit, default isSet: Bool, isChangeable: Bool) {
+        pages[position(of: bit)].configure(bit, default: isSet, isChangeable: isChangeable)
+    }
+
+    /// The current value of a bit. A bit of a page that is not there is a programming error.
+    public subscript(_ bit: ModeBit) -> Bool {
+        get { pages[position(of: bit)].isSet(bit, in: .current) }
+        set { pages[position(of: bit)].setCurrent(bit, newValue) }
+    }
+
+    private func position(of bit: ModeBit) -> Int {
+        guard let position = pages.firstIndex(where: { $0.code == bit.pageCode && $0.subpage == 0 }) else {
+            preconditionFailure("no such mode page")
+        }
+        return position
+    }
+
+    func index(code: UInt8, subpage: UInt8) -> Int? {
+        pages.firstIndex { $0.code == code && $0.subpage == subpage }
+    }
+
+    /// The pages that PAGE CODE and SUBPAGE CODE of MODE SENSE name (SPC-4 table 176).
+    ///
+    /// Throws INVALID FIELD IN CDB, pointing at the code, when there is none.
+    func pages(code: UInt8, subpage: UInt8) throws(SenseData) -> [ModePage] {
+        let ofCode = code == ModePageCode.all ? pages : pages.filter { $0.code == code }
+        guard !ofCode.isEmpty else { throw .invalidFieldInCDB(byte: 2, bit: 5) }
+        let found: [ModePage]
+        switch (code, subpage) {
+        case (_, ModePageCode.allSubpages): found = ofCode
+        case (ModePageCode.all, 0): found = ofCode.filter { $0.subpage == 0 }
+        case (ModePageCode.all, _): found = []
+        default: found = ofCode.filter { $0.subpage == subpage }
+        }
+        guard !found.isEmpty else { throw .invalidFieldInCDB(byte: 3) }
+        return found
+    }
+}
+
+extension ModePage {
+    /// Read-Write Error Recovery mode page (SBC-4 6.5.10): 12 bytes. Retries and time limit are the store's own.
+    public static var readWriteErrorRecovery: ModePage {
+        ModePage(code: ModePageCode.readWriteErrorRecovery, defaults: [UInt8](repeating: 0, count: 10))
+    }
+
+    /// Caching mode page (SBC-4 6.5.6): 20 bytes. No retention priorities, no prefetch limits.
+    public static var caching: ModePage {
+        ModePage(code: ModePageCode.caching, defaults: [UInt8](repeating: 0, count: 18))
+    }
+
+    /// Control mode page (SPC-4 7.5.8): 12 bytes. One task set for each logical unit, restricted reordering,
+    /// BUSY TIMEOUT PERIOD without limit.
+    public static var control: ModePage {
+        var body = [UInt8](repeating: 0, count: 10)
+        body[6] = 0xFF
+        body[7] = 0xFF
+        return ModePage(code: ModePageCode.control, defaults: body)
+    }
+
+    /// Informational Exceptions Control mode page (SPC-4 7.5.12, SBC-4 6.5.8): 12 bytes.
+    public static var informationalExceptionsControl: ModePage {
+        ModePage(code: ModePageCode.informationalExceptionsControl, defaults: [UInt8](repeating: 0, count: 10))
+    }
+}

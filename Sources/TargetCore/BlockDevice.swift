@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import SCSI
+
+/// What the core asks of a store of blocks. HandlerHost implements it over a handler; tests implement it in memory.
+///
+/// Every member may be called from any loop at any time. Properties that a handler may change while it runs
+/// (the capacity, the write cache) are read afresh for each command.
+public protocol BlockDevice: AnyObject, Sendable {
+    /// Bytes of one logical block: 512, 1024, 2048 or 4096. Fixed while the device is open.
+    var blockByteCount: Int { get }
+
+    /// Logical blocks of the medium. Changes when the device is resized.
+    var blockCount: UInt64 { get }
+
+    var features: BlockDeviceFeatures { get }
+
+    /// Starts `request`. The device calls `request.complete` exactly once, from any thread,
+    /// perhaps before this call returns. Never blocks.
+    func submit(_ request: BlockRequest)
+
+    /// A loop's turn has ended: wakes whoever works off what `submit` queued, with at most one wake-up.
+    func submissionsEnded()
+}
+
+/// What a store can do by itself, and what it wants to be told. The core emulates what is absent.
+public struct BlockDeviceFeatures: Sendable, Equatable {
+    /// Acknowledged writes may be lost until a flush: reported as WCE, and what FUA works against.
+    public var hasVolatileWriteCache = false
+    /// `flush` exists. Without it and without a volatile cache SYNCHRONIZE CACHE is GOOD at once.
+    public var canFlush = true
+    public var canUnmap = false
+    public var canWriteSame = false
+    public var canCompareAndWrite = false
+    public var canReportBlockStatus = false
+    /// Unmapped blocks read as zeroes (LBPRZ 001b).
+    public var unmappedReadsZero = false
+    public var isReadOnly = false
+    /// Not rotating (VPD B1h).
+    public var isSolidState = false
+    /// Blocks of the longest single transfer that the store takes.
+    public var maximumTransferBlockCount: UInt32 = 16384
+    public var optimalTransferBlockCount: UInt32 = 0
+    public var maximumUnmapBlockCount: UInt32 = 0
+    /// Blocks; 0 when the store has no preference.
+    public var unmapGranularity: UInt32 = 0
+    public var unmapGranularityAlignment: UInt32 = 0
+    /// Whether raw CDBs go to the store (tcmu-runner's handle_cmd).
+    public var passthrough = Passthrough.none
+
+    public enum Passthrough: Sendable, Equatable {
+        /// The store never sees a CDB as such.
+        case none
+        /// Each CDB is offered to the store first; `.notHandled` gives it back to the core.
+        case first
+        /// The store answers every CDB of the logical unit itself, apart from those the core must own
+        /// (REPORT LUNS, PERSISTENT RESERVE, RESERVE, RELEASE, and REQUEST SENSE for pending attentions).
+        case always
+    }
+
+    public init() {}
+}
+
+/// How a block request ended.
+public enum BlockOutcome: Sendable, Equatable {
+    case good
+    /// The store found a difference (COMPARE AND WRITE), at this byte of the compared data when it knows.
+    case miscompare(atByte: UInt64?)
+    /// Ended with a SAM status of its own; `sense` goes with CHECK CONDITION.
+    case failed(Status, SenseData?)
+    /// A passed-through CDB ended in CHECK CONDITION with sense bytes of the store's own:
+    /// they stand in `BlockRequest.storeSense`.
+    case failedWithStoreSense
+    /// A passed-through CDB that the store leaves to the core.
+    case notHandled
+}
+
+/// One extent of `BlockRequest.Operation.blockStatus`'s answer.
+public struct BlockStatusExtent: Sendable, Equatable {
+    public var byteCount: UInt64
+    public var isMapped: Bool
+
+    public init(byteCount: UInt64, isMapped: Bool) {
+        self.byteCount = byteCount
+        self.isMapped = isMapped
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import SCSI
+
+/// One row of the command table: all that the device server knows of a command.
+///
+/// The row feeds the look-up, the check of reserved bits, REPORT SUPPORTED OPERATION CODES, reservations, unit
+/// attentions and ordering, so that adding a command is adding a row.
+public final class CommandDescriptor: Sendable {
+    public enum DataDirection: Sendable {
+        case none, fromInitiator, toInitiator
+    }
+
+    /// What stands between the command and its work, beyond what every command must pass.
+    public struct Traits: OptionSet, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        /// Works on the medium: refused while the unit is stopped.
+        public static let needsMedium = Traits(rawValue: 1 << 0)
+        /// Changes the medium: refused while the unit is write protected.
+        public static let writesMedium = Traits(rawValue: 1 << 1)
+        /// Runs although a unit attention is pending (SPC-4 5.14).
+        public static let passesUnitAttention = Traits(rawValue: 1 << 2)
+        /// Runs ahead of its task set whatever its attribute (SAM-5 8.2).
+        public static let implicitHeadOfQueue = Traits(rawValue: 1 << 3)
+        /// The core's own even on a store that answers every CDB itself.
+        public static let ownedByCore = Traits(rawValue: 1 << 4)
+    }
+
+    /// Checks the CDB, and says how many bytes the command moves. Must not touch the medium.
+    typealias Plan = @Sendable (SCSITask, NexusUnit) throws(SenseData) -> TransferPlan
+    /// Goes one step. Called with `task.step` 0 at first, and again, one higher, each time a request ended well.
+    typealias Perform = @Sendable (SCSITask, NexusUnit) throws(SenseData) -> Step
+
+    enum Step {
+        /// `task.request` has been filled: start it. Its failure ends the command; no row sees one.
+        case request
+        /// Somebody else will post `task.request` to the loop; then the same step is called again.
+        case wait
+        /// GOOD, with so many bytes for the initiator at the start of the buffer.
+        case finished(toInitiator: Int)
+        case reservationConflict
+    }
+
+    public let name: String
+    public let opcode: UInt8
+    /// For operation codes with a SERVICE ACTION field.
+    public let serviceAction: UInt16?
+    /// The bits of the CDB that the device server looks at: all others must be zero, NACA among them, since no auto
+    /// contingent allegiance is offered (NORMACA zero).
+    public let usage: CDBUsage
+    public let data: DataDirection
+    public let traits: Traits
+    public let reservation: ReservationRule
+
+    /// Whether this logical unit really does the command.
+    let isSupported: @Sendable (LogicalUnit) -> Bool
+    let plan: Plan
+    let perform: Perform
+
+    /// `usage` begins with byte 1 of the CDB.
+    init(
+        name: String, opcode: OperationCode, serviceAction: UInt8? = nil, usage: [UInt8], data: DataDirection = .none,
+        traits: Traits = [], reservation: ReservationRule,
+        isSupported: @escaping @Sendable (LogicalUnit) -> Bool = { _ in true },
+        plan: @escaping Plan = { _, _ in TransferPlan() }, perform: @escaping Perform
+    ) {
+        self.name = name
+        self.opcode = opcode.rawValue
+        self.serviceAction = serviceAction.map(UInt16.init)
+        self.usage = CDBUsage(usage)
+        self.data = data
+        self.traits = traits
+        self.reservation = reservation
+        self.isSupported = isSupported
+        self.plan = plan
+        self.perform = perform
+    }
+
+    /// Byte and highest bit of the SERVICE ACTION field.
+    static let serviceActionByte = 1
+    static let serviceActionBit = 4
+
+    /// Throws INVALID FIELD IN CDB with a pointer to the first bit that should be zero, or to the first byte that is
+    /// missing.
+    func checkReservedBits(_ cdb: CommandDescriptorBlock) throws(SenseData) {
+        guard cdb.byteCount >= usage.byteCount else { throw .invalidFieldInCDB(byte: cdb.byteCount) }
+        guard let position = usage.firstReservedBit(in: cdb) else { return }
+        throw .invalidFieldInCDB(byte: position.byte, bit: position.bit)
+    }
+}

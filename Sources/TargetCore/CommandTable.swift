@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+
+/// The commands of a device server, found by operation code and service action.
+public final class CommandTable: Sendable {
+    public let rows: [CommandDescriptor]
+    // One row for an operation code without service actions; the others are few, and searched.
+    private let byOpcode: [CommandDescriptor?]
+    private let withServiceAction: [CommandDescriptor]
+    private let refusal: SenseData
+
+    /// `refusal`: with what commands end for which there is no row.
+    init(_ rows: [CommandDescriptor], refusal: SenseData = .invalidCommandOperationCode) {
+        self.refusal = refusal
+        self.rows = rows
+        var byOpcode = [CommandDescriptor?](repeating: nil, count: 256)
+        for row in rows where row.serviceAction == nil {
+            precondition(byOpcode[Int(row.opcode)] == nil, "two rows for one operation code")
+            byOpcode[Int(row.opcode)] = row
+        }
+        self.byOpcode = byOpcode
+        withServiceAction = rows.filter { $0.serviceAction != nil }
+    }
+
+    /// The row of `cdb` as `unit` supports it, or the reason why there is none.
+    func row(for cdb: CommandDescriptorBlock, on unit: LogicalUnit) throws(SenseData) -> CommandDescriptor {
+        if let row = byOpcode[Int(cdb.opcode)], row.isSupported(unit) { return row }
+        return try rowWithServiceAction(for: cdb, on: unit)
+    }
+
+    private func rowWithServiceAction(
+        for cdb: CommandDescriptorBlock, on unit: LogicalUnit
+    ) throws(SenseData) -> CommandDescriptor {
+        var isOpcodeKnown = false
+        for row in withServiceAction where row.opcode == cdb.opcode && row.isSupported(unit) {
+            isOpcodeKnown = true
+            if row.serviceAction == cdb.serviceAction { return row }
+        }
+        guard isOpcodeKnown else { throw refusal }
+        throw .invalidFieldInCDB(
+            byte: CommandDescriptor.serviceActionByte, bit: CommandDescriptor.serviceActionBit)
+    }
+
+    /// All rows that `unit` supports.
+    func supportedRows(on unit: LogicalUnit) -> [CommandDescriptor] {
+        rows.filter { $0.isSupported(unit) }
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+
+/// READ(6), (10), (12) and (16) (SBC-4 5.13 and on).
+enum ReadCommands {
+    static let rows = [
+        row("READ(6)", .read6, [0x1F, 0xFF, 0xFF, 0xFF, 0x00]),
+        row("READ(10)", .read10, [0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
+        row("READ(12)", .read12, [0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00]),
+        row("READ(16)", .read16, [0x18] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
+    ]
+
+    private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
+        CommandDescriptor(
+            name: name, opcode: opcode, usage: usage, data: .toInitiator, traits: .needsMedium,
+            reservation: .duringWriteExclusive, plan: plan, perform: perform)
+    }
+
+    @Sendable
+    private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
+        let unit = nexus.unit
+        let access = try MediumAccess.checked(task, on: unit)
+        return TransferPlan(toInitiator: MediumAccess.byteCount(access.range.count, on: unit))
+    }
+
+    /// With FUA what a volatile cache holds goes to the medium first, so that the data come from there.
+    @Sendable
+    private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        let unit = nexus.unit
+        let access = try MediumAccess.access(of: task)
+        let byteCount = MediumAccess.byteCount(access.range.count, on: unit)
+        if byteCount == 0 || task.step > 0 && task.request.operation == .read {
+            return .finished(toInitiator: byteCount)
+        }
+        if task.step == 0, access.forceUnitAccess, unit.hasVolatileWriteCache, unit.features.canFlush {
+            return MediumAccess.flush(task)
+        }
+        MediumAccess.prepare(task, .read, access.range, on: unit)
+        task.useData(byteCount: byteCount)
+        return .request
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+
+/// WRITE(6), (10), (12) and (16) (SBC-4 5.39 and on).
+enum WriteCommands {
+    static let rows = [
+        row("WRITE(6)", .write6, [0x1F, 0xFF, 0xFF, 0xFF, 0x00]),
+        row("WRITE(10)", .write10, [0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
+        row("WRITE(12)", .write12, [0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00]),
+        row("WRITE(16)", .write16, [0x18] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
+    ]
+
+    private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
+        CommandDescriptor(
+            name: name, opcode: opcode, usage: usage, data: .fromInitiator, traits: [.needsMedium, .writesMedium],
+            reservation: .never, plan: plan, perform: perform)
+    }
+
+    @Sendable
+    private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
+        let unit = nexus.unit
+        let access = try MediumAccess.checked(task, on: unit)
+        return TransferPlan(fromInitiator: MediumAccess.byteCount(access.range.count, on: unit))
+    }
+
+    @Sendable
+    private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        let unit = nexus.unit
+        let access = try MediumAccess.access(of: task)
+        if task.step > 0 { return MediumAccess.endWrite(task, on: unit, isForced: access.forceUnitAccess) }
+
+        let count = MediumAccess.receivedBlockCount(task, of: access.range.count, on: unit)
+        if count == 0 { return .finished(toInitiator: 0) }
+        MediumAccess.prepare(task, .write, BlockRange(lba: access.range.lba, count: count), on: unit)
+        task.useData(byteCount: MediumAccess.byteCount(count, on: unit))
+        return .request
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+
+/// WRITE SAME(10) and (16) (SBC-4 5.48, 5.49).
+///
+/// Where the store has no call of its own for it, the block is written in pieces from working memory. With UNMAP one,
+/// what the store can deallocate so that it reads as the block does (zeroes) is deallocated.
+enum WriteSameCommands {
+    /// ANCHOR and the obsolete bits must be zero; only the 16-byte command has NDOB.
+    static let rows = [
+        row("WRITE SAME(10)", .writeSame10, [0x08, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
+        row("WRITE SAME(16)", .writeSame16, [0x09] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
+    ]
+
+    private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
+        CommandDescriptor(
+            name: name, opcode: opcode, usage: usage, data: .fromInitiator, traits: [.needsMedium, .writesMedium],
+            reservation: .never, plan: plan, perform: perform)
+    }
+
+    private static let unmapBit = 3
+
+    /// MAXIMUM WRITE SAME LENGTH.
+    static func maximumBlockCount(on unit: LogicalUnit) -> UInt64 {
+        UInt64(TargetLimits.writeSameByteCount / unit.blockByteCount)
+    }
+
+    /// NUMBER OF LOGICAL BLOCKS zero means up to the last block (WSNZ zero).
+    private static func range(_ access: BlockAccess, on unit: LogicalUnit) -> BlockRange {
+        guard access.range.count == 0 else { return access.range }
+        return BlockRange(lba: access.range.lba, count: unit.blockCount - min(access.range.lba, unit.blockCount))
+    }
+
+    @Sendable
+    private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
+        let unit = nexus.unit
+        let access = try MediumAccess.access(of: task)
+        if access.unmap, !unit.features.canUnmap {
+            throw .invalidFieldInCDB(byte: MediumAccess.flagByte, bit: unmapBit)
+        }
+        try MediumAccess.checkRange(access.range, on: unit)
+        let range = range(access, on: unit)
+        guard range.count <= maximumBlockCount(on: unit) else {
+            throw .invalidFieldInCDB(byte: MediumAccess.lengthByte(of: task.cdb))
+        }
+        let workBlockCount = unit.features.canWriteSame ? 1 : min(range.count, MediumAccess.pieceBlockCount(on: unit))
+        return TransferPlan(
+            fromInitiator: access.noDataOutBuffer ? 0 : unit.blockByteCount,
+            work: MediumAccess.byteCount(workBlockCount, on: unit))
+    }
+
+    /// `task.progress` counts blocks done; `task.descriptorIndex` is their end, fixed when the command starts.
+    @Sendable
+    private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        let unit = nexus.unit
+        let access = try MediumAccess.access(of: task)
+        let blockByteCount = unit.blockByteCount
+        if task.step == 0 {
+            guard access.noDataOutBuffer || task.receivedByteCount >= blockByteCount else {
+                throw .invalidFieldInCommandInformationUnit
+            }
+            task.descriptorIndex = Int(range(access, on: unit).count)
+            // The working memory was leased by the plan; the medium may have been resized since.
+            guard task.descriptorIndex <= Int(maximumBlockCount(on: unit)) else { throw .logicalBlockAddressOutOfRange }
+            task.fillWork(
+                withBlockOf: blockByteCount, isZero: access.noDataOutBuffer, byteCount: task.plan.work)
+        } else if task.request.operation != .flush {
+            task.progress += task.request.extentByteCount / UInt64(blockByteCount)
+        }
+        let remaining = BlockRange(
+            lba: access.range.lba + task.progress, count: UInt64(task.descriptorIndex) - task.progress)
+        guard remaining.count > 0 else {
+            return task.step == 0 ? .finished(toInitiator: 0) : MediumAccess.endWrite(task, on: unit, isForced: false)
+        }
+        let isZero = access.noDataOutBuffer || task.isDataZero(byteCount: blockByteCount)
+        let mayUnmap = access.unmap && unit.features.unmappedReadsZero && isZero
+        let piece =
+            mayUnmap ? UnmapGrid(unit.features).firstPiece(of: remaining) : (range: remaining, isAligned: false)
+        if piece.isAligned {
+            MediumAccess.prepare(task, .unmap, piece.range, on: unit)
+            task.useNoMemory()
+        } else if unit.features.canWriteSame {
+            MediumAccess.prepare(task, .writeSame, piece.range, on: unit)
+            task.useWork(byteCount: blockByteCount)
+        } else {
+            let count = min(piece.range.count, UInt64(task.plan.work / blockByteCount))
+            MediumAccess.prepare(task, .write, BlockRange(lba: remaining.lba, count: count), on: unit)
+            task.useWork(byteCount: MediumAccess.byteCount(count, on: unit))
+        }
+        return .request
+    }
+}
+
+/// Where a store can deallocate: OPTIMAL UNMAP GRANULARITY and UNMAP GRANULARITY ALIGNMENT (SBC-4 4.7.3.4).
+struct UnmapGrid {
+    private let granularity: UInt64
+    private let alignment: UInt64
+    private let maximumCount: UInt64
+
+    init(_ features: BlockDeviceFeatures) {
+        granularity = UInt64(max(1, features.unmapGranularity))
+        alignment = UInt64(features.unmapGranularityAlignment) % granularity
+        let limit = features.maximumUnmapBlockCount == 0 ? TargetLimits.unmapBlockCount : features.maximumUnmapBlockCount
+        maximumCount = UInt64(limit)
+    }
+
+    /// The beginning of `range` that lies on the grid throughout and is no longer than one UNMAP may be; or, when it
+    /// begins off the grid, the part before the next line of it.
+    func firstPiece(of range: BlockRange) -> (range: BlockRange, isAligned: Bool) {
+        // Neither sum overflows: addresses are below 2^54 (a byte offset fits in an Int64), granularities below 2^32.
+        let beyond = (range.lba + granularity - alignment) % granularity
+        if beyond > 0 {
+            return (BlockRange(lba: range.lba, count: min(range.count, granularity - beyond)), false)
+        }
+        let longest = min(range.count, max(maximumCount, granularity))
+        let whole = longest - longest % granularity
+        return whole == 0 ? (range, false) : (BlockRange(lba: range.lba, count: whole), true)
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+
+/// What a command must pass before it may run, in the order of SAM-5 5.9.5 and SPC-4 5.
+extension ITNexus {
+    enum Admission {
+        case admitted, reservationConflict
+    }
+
+    /// Puts `task` into its task set, or throws with what it ends.
+    func admit(_ task: SCSITask) throws(SenseData) -> Admission {
+        let unit = unit(for: task.lun)
+        unsafe task.unit = unit
+        let opcode = task.cdb.opcode
+        if unit.attentions.isAny, !Self.passesUnitAttention(opcode), let attention = unit.attentions.takeFirst() {
+            throw attention.sense
+        }
+        if task.attribute == .aca { throw SenseData(.illegalRequest, .invalidMessageError) }
+
+        if unit.unit.features.passthrough != .none, Self.isOffered(opcode, to: unit) {
+            try admitOffered(task, unit)
+        } else {
+            let admission = try check(task, unit)
+            guard admission == .admitted else { return admission }
+        }
+        if task.isOffered, !unit.unit.reservations.permits(task, unit) { return .reservationConflict }
+        enter(task, unit)
+        return .admitted
+    }
+
+    /// Everything that follows from the row.
+    private func check(_ task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> Admission {
+        let row = try unit.table.row(for: task.cdb, on: unit.unit)
+        unsafe task.descriptor = row
+        try row.checkReservedBits(task.cdb)
+        if unit.unit.reservations.isAny, !unit.unit.reservations.permits(task, unit) { return .reservationConflict }
+        try Self.checkState(of: unit.unit, for: row)
+        task.plan = try row.plan(task, unit)
+        return .admitted
+    }
+
+    private static func checkState(of unit: LogicalUnit, for row: CommandDescriptor) throws(SenseData) {
+        if row.traits.contains(.needsMedium), unit.isStopped {
+            throw .initializingCommandRequired
+        }
+        if row.traits.contains(.writesMedium), unit.isWriteProtected { throw .writeProtected }
+    }
+
+    private func enter(_ task: SCSITask, _ unit: NexusUnit) {
+        if let row = unsafe task.descriptor, row.traits.contains(.implicitHeadOfQueue) {
+            task.ordering = .implicitHeadOfQueue
+        } else {
+            task.ordering = TaskOrdering(task.attribute)
+        }
+        task.state = .awaitingData
+        unit.taskSet.append(task)
+    }
+
+    /// SPC-4 5.14: these do not end with a unit attention, whether or not there is a row for them.
+    private static func passesUnitAttention(_ opcode: UInt8) -> Bool {
+        switch OperationCode(rawValue: opcode) {
+        case .inquiry, .reportLUNs, .requestSense: true
+        default: false
+        }
+    }
+
+    // MARK: - Stores that look at CDBs themselves
+
+    /// Whether a CDB goes to the store as it came: all but those of the core.
+    private static func isOffered(_ opcode: UInt8, to unit: NexusUnit) -> Bool {
+        switch OperationCode(rawValue: opcode) {
+        case .reportLUNs, .persistentReserveIn, .persistentReserveOut, .reserve6, .reserve10, .release6, .release10:
+            false
+        case .requestSense:
+            !unit.attentions.isAny
+        default:
+            true
+        }
+    }
+
+    /// The plan of a command that the store sees first: room for what the transport expects. A row that the core may
+    /// have to run afterwards is checked now, since its plan must be known too; what it has to say waits until the
+    /// store has left the command to the core.
+    private func admitOffered(_ task: SCSITask, _ unit: NexusUnit) throws(SenseData) {
+        task.isOffered = true
+        let limit = Int(unit.unit.maximumTransferBlockCount) * unit.unit.blockByteCount
+        guard task.expectedFromInitiator <= limit else { throw .invalidFieldInCDB }
+        guard task.expectedFromInitiator == 0 || task.expectedToInitiator == 0 else {
+            throw .invalidFieldInCDB
+        }
+        var plan = TransferPlan()
+        task.refusal = .invalidCommandOperationCode
+        if unit.unit.features.passthrough == .first {
+            do throws(SenseData) {
+                let row = try unit.table.row(for: task.cdb, on: unit.unit)
+                unsafe task.descriptor = row
+                try row.checkReservedBits(task.cdb)
+                plan = try row.plan(task, unit)
+                task.refusal = nil
+            } catch {
+                task.refusal = error
+            }
+            if let row = unsafe task.descriptor { try Self.checkState(of: unit.unit, for: row) }
+        }
+        plan.fromInitiator = max(plan.fromInitiator, task.expectedFromInitiator)
+        plan.toInitiator = max(plan.toInitiator, min(task.expectedToInitiator, limit))
+        task.plan = plan
+    }
+}
+
+extension TaskOrdering {
+    init(_ attribute: TaskAttribute) {
+        switch attribute {
+        case .simple, .aca: self = .simple
+        case .ordered: self = .ordered
+        case .headOfQueue: self = .headOfQueue
+        }
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import SCSI
+
+/// An I_T nexus: an initiator port and a target port that have logged in to each other.
+///
+/// Lives on one loop, and is called in its thread only. The transport brings each command twice: `accept` checks it
+/// and says what memory and data it needs, `execute` runs it.
+public final class ITNexus {
+    public let target: SCSITarget
+    public let identity: NexusIdentity
+    /// With iSCSI: `iqn,t,0xTPGT`.
+    public let targetPortName: String
+    public let protocolIdentifier: ProtocolIdentifier
+    public let loop: any OwnerLoop
+
+    /// Nil once the nexus is closed and quiet.
+    var port: (any TargetPort)?
+    /// By flat logical unit number.
+    private(set) var units: [NexusUnit?] = []
+    private(set) var absentUnit: NexusUnit!
+    var ready = ReadyQueue()
+    var isDraining = false
+    /// Waits of task management for aborted tasks.
+    var quietWaits: [QuietWait] = []
+    private(set) var isClosed = false
+    private var firstTouched: NexusUnit?
+
+    /// `initiatorPortName`: with iSCSI `name,i,0xISID`.
+    public init(
+        target: SCSITarget, initiatorPortName: String, targetPortName: String,
+        protocolIdentifier: ProtocolIdentifier = .iSCSI, loop: any OwnerLoop, port: any TargetPort
+    ) {
+        self.target = target
+        self.protocolIdentifier = protocolIdentifier
+        identity = NexusIdentity(
+            initiatorPortName: initiatorPortName, relativeTargetPort: target.relativePortIdentifier)
+        self.targetPortName = targetPortName
+        self.loop = loop
+        self.port = port
+        absentUnit = NexusUnit(absentOn: self)
+        units = target.units.map { unit in unit.map { NexusUnit(unit: $0, nexus: self) } }
+        for case let unit? in units {
+            unit.attach()
+            if target.postsPowerOnAttention { unit.attentions.post(.powerOnResetOrBusDeviceReset) }
+        }
+    }
+
+    // MARK: - Commands
+
+    /// A command has come. The task is in its task set from now on, unless it has `.ended`.
+    public func accept(_ task: SCSITask) -> Acceptance {
+        task.begin(on: self)
+        do {
+            let isReserved = try admit(task) == .reservationConflict
+            if !isReserved { return .accepted }
+            task.status = .reservationConflict
+        } catch {
+            task.status = .checkCondition
+            task.sense = error
+        }
+        task.state = .free
+        return .ended
+    }
+
+    /// The data of an accepted task have come, and its buffer is leased.
+    public func execute(_ task: SCSITask) {
+        guard task.state == .awaitingData, let unit = unsafe task.unit else { return }
+        task.request.cdb = task.cdb
+        if unit.taskSet.holdsBack(task) {
+            unit.taskSet.block(task)
+            return
+        }
+        task.state = .enabled
+        ready.append(task)
+        drain()
+    }
+
+    /// The transport gives up an accepted task whose data will not come. The task is free when this returns; no
+    /// callback follows. Does nothing to a task that has been executed: it ends by itself.
+    public func cancel(_ task: SCSITask) {
+        guard task.state == .awaitingData, let unit = unsafe task.unit else { return }
+        unit.taskSet.remove(task)
+        task.state = .free
+        unblock(unit)
+        drain()
+    }
+
+    /// An accepted task whose data are unusable ends with CHECK CONDITION, told by `taskFinished`.
+    public func fail(_ task: SCSITask, _ sense: SenseData) {
+        guard task.state == .awaitingData else { return }
+        finish(task, .checkCondition, sense: sense)
+        drain()
+    }
+
+    /// The loop's turn is over: devices that took requests are told so.
+    public func turnEnded() {
+        while let unit = firstTouched {
+            firstTouched = unit.nextTouched
+            unit.nextTouched = nil
+            unit.isTouched = false
+            unit.unit.device.submissionsEnded()
+        }
+    }
+
+    func touch(_ unit: NexusUnit) {
+        guard !unit.isTouched else { return }
+        unit.isTouched = true
+        unit.nextTouched = firstTouched
+        firstTouched = unit
+    }
+
+    /// The unit that `lun` names; the stand-in when it names none.
+    func unit(for lun: LogicalUnitNumber) -> NexusUnit {
+        guard let index = lun.flatIndex, index < units.count, let unit = units[index] else { return absentUnit }
+        return unit
+    }
+
+    // MARK: - The end
+
+    /// Nexus loss (SAM-5 6.3.4): all tasks are aborted. `completion` is called in the loop's thread, perhaps before
+    /// this returns, when none of them can touch a medium any more; after that no callback comes.
+    public func close(completion: @escaping () -> Void) {
+        isClosed = true
+        abort(units.compactMap { $0 } + [absentUnit], where: { _ in true }) { [self] in
+            for case let unit? in units {
+                if let attachment = unit.attachment { unit.unit.reservations.releaseReserve(of: attachment) }
+                unit.detach()
+            }
+            turnEnded()
+            port = nil
+            completion()
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+import Synchronization
+
+/// A logical unit: a store of blocks with its identity, its mode parameters and its reservations.
+///
+/// It is shared by all nexuses, and so by all loops. What they share is behind atomics, or behind a mutex that is
+/// never held over a call to the device or to a loop.
+public final class LogicalUnit: Sendable {
+    public let device: any BlockDevice
+    public let identity: LogicalUnitIdentity
+
+    /// As the device told them when the unit was made; whether it has a volatile cache is asked afresh.
+    public let features: BlockDeviceFeatures
+    public let blockByteCount: Int
+    /// Blocks of the longest READ, WRITE and their like.
+    public let maximumTransferBlockCount: UInt64
+
+    let modes: ModeState
+    let reservations = Reservations()
+    let compareAndWriteLock = CompareAndWriteLock()
+    private let isStoppedFlag = Atomic<Bool>(false)
+    private let attachments = Mutex<[UnitAttachment]>([])
+
+    /// `writeCacheEnabled`: what WCE is at first, and again after a reset; false makes every write stable before it
+    /// ends, on a device that can flush.
+    public init(device: any BlockDevice, identity: LogicalUnitIdentity, writeCacheEnabled: Bool = true) {
+        self.device = device
+        self.identity = identity
+        features = device.features
+        blockByteCount = device.blockByteCount
+        let byLimit = UInt64(TargetLimits.transferByteCount / device.blockByteCount)
+        let byDevice = UInt64(device.features.maximumTransferBlockCount)
+        maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
+        modes = ModeState(writeCacheEnabled: writeCacheEnabled)
+    }
+
+    /// Logical blocks of the medium now, no more than keeps every byte offset within an Int64.
+    public var blockCount: UInt64 {
+        min(device.blockCount, UInt64(Int64.max) / UInt64(blockByteCount))
+    }
+
+    /// The capacity is another one: told to every I_T nexus. From any thread.
+    public func capacityChanged() {
+        post(.capacityDataHasChanged)
+    }
+
+    /// START STOP UNIT has stopped the unit.
+    var isStopped: Bool {
+        get { isStoppedFlag.load(ordering: .relaxed) }
+        set { isStoppedFlag.store(newValue, ordering: .relaxed) }
+    }
+
+    var isWriteProtected: Bool { features.isReadOnly || modes.isSoftwareWriteProtected }
+
+    // MARK: - The write cache
+
+    /// Whether data that a write has left behind may still be lost.
+    var hasVolatileWriteCache: Bool { device.features.hasVolatileWriteCache }
+
+    /// WCE can be switched: without a flush there is no way to write through.
+    var isWriteCacheChangeable: Bool { hasVolatileWriteCache && features.canFlush }
+
+    /// WCE as it truly is.
+    var isWriteCacheEnabled: Bool {
+        hasVolatileWriteCache && (modes.isWriteCacheEnabled || !features.canFlush)
+    }
+
+    /// What WCE is again after a reset.
+    var isWriteCacheEnabledByDefault: Bool {
+        hasVolatileWriteCache && (modes.isDefaultWriteCacheEnabled || !features.canFlush)
+    }
+
+    /// DPOFUA: FUA can be kept.
+    var canForceUnitAccess: Bool { features.canFlush || !hasVolatileWriteCache }
+
+    // MARK: - Nexuses
+
+    func attach(_ attachment: UnitAttachment) {
+        attachments.withLock { $0.append(attachment) }
+    }
+
+    func detach(_ attachment: UnitAttachment) {
+        attachments.withLock { $0.removeAll { $0 === attachment } }
+    }
+
+    /// Every I_T nexus that knows the unit now.
+    var attached: [UnitAttachment] { attachments.withLock { $0 } }
+
+    /// Establishes `attention` for every nexus but `exempt`.
+    func post(_ attention: UnitAttention, except exempt: UnitAttachment? = nil) {
+        for attachment in attached where attachment !== exempt { attachment.attentions.post(attention) }
+    }
+
+    /// What a logical unit reset brings back (SAM-5 6.3.3): mode parameters, power condition, and the end of a
+    /// reservation by RESERVE. Persistent reservations stay.
+    func resetState() {
+        reservations.releaseReserve(of: nil)
+        modes.restoreDefaults()
+        isStopped = false
+    }
+}
+
+/// The end of an I_T_L nexus that other loops may touch.
+final class UnitAttachment: Sendable {
+    let nexusIdentity: NexusIdentity
+    let attentions: PendingUnitAttentions
+    let loop: any OwnerLoop
+    /// The I_T nexus, for work that `loop` performs. The attachment goes when the nexus is closed.
+    let nexus: LoopBound<ITNexus>
+
+    init(nexus: ITNexus, attentions: PendingUnitAttentions) {
+        nexusIdentity = nexus.identity
+        loop = nexus.loop
+        self.attentions = attentions
+        self.nexus = LoopBound(nexus)
+    }
+}
+
+/// A value that only one loop's thread touches, on its way through others.
+struct LoopBound<Value>: @unchecked Sendable {
+    let value: Value
+    init(_ value: Value) { self.value = value }
+}
+
+/// An I_T nexus by name (SAM-5 4.9): what persistent reservations remember across logins.
+public struct NexusIdentity: Hashable, Sendable {
+    public let initiatorPortName: String
+    public let relativeTargetPort: UInt16
+
+    public init(initiatorPortName: String, relativeTargetPort: UInt16) {
+        self.initiatorPortName = initiatorPortName
+        self.relativeTargetPort = relativeTargetPort
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An I_T_L nexus: one logical unit as one initiator port knows it. Belongs to the loop of its nexus.
+///
+/// A nexus has one more of these for all logical unit numbers behind which there is nothing; `isAbsent` tells.
+final class NexusUnit {
+    let unit: LogicalUnit
+    let table: CommandTable
+    /// Unit attention conditions pending for this nexus, posted by any thread.
+    let attentions = PendingUnitAttentions()
+    /// What the logical unit knows of this nexus; nil while it is not attached.
+    private(set) var attachment: UnitAttachment?
+    let isAbsent: Bool
+    unowned let nexus: ITNexus
+    var taskSet = TaskSet()
+    /// In the chain of units to whose devices this turn has submitted requests.
+    var isTouched = false
+    var nextTouched: NexusUnit?
+
+    init(unit: LogicalUnit, nexus: ITNexus) {
+        self.unit = unit
+        self.nexus = nexus
+        table = .directAccess
+        isAbsent = false
+    }
+
+    /// Stands for the numbers that name no logical unit.
+    init(absentOn nexus: ITNexus) {
+        unit = nexus.target.absentUnit
+        self.nexus = nexus
+        table = .absentUnit
+        isAbsent = true
+    }
+
+    func attach() {
+        let attachment = UnitAttachment(nexus: nexus, attentions: attentions)
+        self.attachment = attachment
+        unit.attach(attachment)
+    }
+
+    func detach() {
+        if let attachment { unit.detach(attachment) }
+        attachment = nil
+    }
+}

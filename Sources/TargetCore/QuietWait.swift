@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// Waits until a number of aborted tasks of one nexus have ended. On the loop of the nexus.
+final class QuietWait {
+    var tasks: [SCSITask]
+    /// False while the tasks are still being aborted: their ends are counted, but not told.
+    var isArmed = false
+    let completion: () -> Void
+
+    init(tasks: [SCSITask], completion: @escaping () -> Void) {
+        self.tasks = tasks
+        self.completion = completion
+    }
+}
+
+/// Waits until several nexuses are quiet, each on its own loop, and then tells the one who asked, on its.
+final class QuietGroup: Sendable {
+    private let remaining: Atomic<Int>
+    private let loop: any OwnerLoop
+    private let completion: LoopBound<() -> Void>
+
+    /// `completion` is run by `loop` when `leave` has been called `count` times.
+    init(count: Int, loop: any OwnerLoop, completion: @escaping () -> Void) {
+        remaining = Atomic(count)
+        self.loop = loop
+        self.completion = LoopBound(completion)
+    }
+
+    func leave() {
+        guard remaining.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return }
+        let completion = completion
+        loop.perform { completion.value() }
+    }
+}
+
+extension ITNexus {
+    /// Aborts the tasks of `units` for which `isAffected` holds (SAM-5 7.2 and on). `completion` is called, perhaps
+    /// before this returns, when each of them has ended: none can touch a medium or its buffer any more. Tasks that
+    /// gather data or wait for others end at once; those whose request is in a device end when it has completed.
+    func abort(_ units: [NexusUnit], where isAffected: (SCSITask) -> Bool, completion: @escaping () -> Void) {
+        let affected = units.flatMap { $0.taskSet.tasks.filter(isAffected) }
+        for task in affected { task.isAborted = true }
+        let wait = QuietWait(tasks: affected, completion: completion)
+        quietWaits.append(wait)
+        for unit in units {
+            // A callback may change the task set: look anew each time.
+            while let task = unit.taskSet.firstTask(where: { $0.isAborted && canEndNow($0) }) { endAborted(task) }
+        }
+        drain()
+        wait.isArmed = true
+        endQuietWaits()
+    }
+
+    private func canEndNow(_ task: SCSITask) -> Bool {
+        switch task.state {
+        case .awaitingData, .blocked: true
+        case .waiting: unsafe task.unit?.unit.compareAndWriteLock.withdraw(task.request) ?? false
+        case .enabled, .finished, .free: false
+        }
+    }
+
+    func endQuietWaits() {
+        while let index = quietWaits.firstIndex(where: { $0.isArmed && $0.tasks.isEmpty }) {
+            quietWaits.remove(at: index).completion()
+        }
+    }
+}

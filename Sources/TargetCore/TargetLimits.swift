@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Bounds of the device server, each with its reason. What an initiator may know of them stands in VPD page B0h.
+public enum TargetLimits {
+    /// Bytes of one READ or WRITE: bounds the buffer that a single command can make a transport lease.
+    public static let transferByteCount = 8 << 20
+
+    /// Bytes of working memory in which VERIFY, WRITE SAME and their like go over the medium.
+    public static let workByteCount = 1 << 20
+
+    /// Bytes that one WRITE SAME covers: bounds the time of a command that carries one block of data.
+    public static let writeSameByteCount = 256 << 20
+
+    /// NUMBER OF LOGICAL BLOCKS of COMPARE AND WRITE is one byte.
+    public static let compareAndWriteBlockCount: UInt64 = 255
+
+    /// UNMAP block descriptors of one command.
+    public static let unmapDescriptorCount = 256
+
+    /// Blocks of one UNMAP on a store that has no bound of its own.
+    public static let unmapBlockCount: UInt32 = 32 << 20
+
+    /// Descriptors in one answer to GET LBA STATUS.
+    public static let lbaStatusDescriptorCount = 256
+
+    /// Bytes of a parameter list that the device server looks at: the longest that any command here defines fits.
+    public static let parameterListByteCount = 8 << 10
+
+    /// Bytes of the longest answer that is no medium data.
+    public static let responseByteCount = 64 << 10
+
+    /// Logical units of one target: the flat space addressing method reaches so far (SAM-5 4.7.6.4).
+    public static let logicalUnitCount = 16384
+
+    /// Registrations of one logical unit: bounds what REGISTER can make the target keep.
+    public static let registrationCount = 1024
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+
+/// Runs tasks step by step. Nothing here recurses: whatever becomes ready while a task runs, because a request ended
+/// inside `submit` or a callback of the transport brought the next command, waits in the ready queue for its turn.
+extension ITNexus {
+    /// `task.request` was posted to the loop: it has ended, or what its task waited for has come.
+    func resume(_ task: SCSITask) {
+        switch task.state {
+        case .enabled:
+            task.hasUnsettledRequest = true
+        case .waiting:
+            task.state = .enabled
+            if task.waitsForCompareAndWriteLock {
+                task.waitsForCompareAndWriteLock = false
+                task.holdsCompareAndWriteLock = true
+            }
+        case .free, .awaitingData, .blocked, .finished:
+            return
+        }
+        ready.append(task)
+        drain()
+    }
+
+    func drain() {
+        guard !isDraining else { return }
+        isDraining = true
+        while let task = ready.popFirst() { run(task) }
+        isDraining = false
+    }
+
+    private func run(_ task: SCSITask) {
+        guard let unit = unsafe task.unit else { return }
+        if task.hasUnsettledRequest {
+            task.hasUnsettledRequest = false
+            guard settle(task) else { return }
+        }
+        while true {
+            // An abort waits for requests, so between two of them is where it takes hold.
+            if task.isAborted { return endAborted(task) }
+            let step: CommandDescriptor.Step
+            do throws(SenseData) {
+                step = try nextStep(of: task, unit)
+            } catch {
+                return finish(task, .checkCondition, sense: error)
+            }
+            switch step {
+            case .request:
+                touch(unit)
+                guard task.request.start(on: unit.unit.device) else { return }
+                guard settle(task) else { return }
+            case .wait:
+                task.state = .waiting
+                return
+            case .finished(let byteCount):
+                return finish(task, .good, toInitiator: byteCount)
+            case .reservationConflict:
+                return finish(task, .reservationConflict)
+            }
+        }
+    }
+
+    private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        if task.isOffered { return offer(task) }
+        if let refusal = task.refusal { throw refusal }
+        guard let row = unsafe task.descriptor else { throw .internalTargetFailure }
+        return try row.perform(task, unit)
+    }
+
+    /// Hands the CDB to the store as it came. When it ends well, so does the command.
+    private func offer(_ task: SCSITask) -> CommandDescriptor.Step {
+        let request = task.request
+        if task.step > 0 {
+            let byteCount = max(0, request.transferredByteCount ?? task.plan.toInitiator)
+            return .finished(toInitiator: min(byteCount, task.plan.toInitiator))
+        }
+        request.prepare(.passthrough)
+        let byteCount = task.plan.toInitiator > 0 ? task.plan.toInitiator : task.receivedByteCount
+        // Safe: the transport leased the plan's bytes, and received no more than those.
+        unsafe request.buffer = unsafe .init(rebasing: task.buffer[..<min(byteCount, task.buffer.count)])
+        return .request
+    }
+
+    // MARK: - Ends
+
+    /// Looks at the outcome of the task's request. True when the task goes on; otherwise it has ended here, and not
+    /// with GOOD.
+    private func settle(_ task: SCSITask) -> Bool {
+        if task.isAborted {
+            endAborted(task)
+            return false
+        }
+        switch task.request.outcome {
+        case .good:
+            task.step += 1
+            return true
+        case .notHandled where task.isOffered:
+            task.isOffered = false
+            return true
+        case .failedWithStoreSense where SenseData(task.request.storeSense) != nil:
+            task.storeSense = task.request.storeSense
+            finish(task, .checkCondition)
+        case .miscompare, .failed, .notHandled, .failedWithStoreSense:
+            let failure = RequestFailure(task.request.outcome)
+            finish(task, failure.status, sense: failure.sense)
+        }
+        return false
+    }
+
+    func finish(_ task: SCSITask, _ status: Status, sense: SenseData? = nil, toInitiator byteCount: Int = 0) {
+        leave(task)
+        task.status = status
+        task.sense = sense
+        task.toInitiatorByteCount = byteCount
+        task.state = .finished
+        port?.taskFinished(task)
+    }
+
+    /// No status goes to the initiator, and whoever waits for the end of the task is told.
+    func endAborted(_ task: SCSITask) {
+        leave(task)
+        for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
+        task.state = .finished
+        port?.taskAborted(task)
+        endQuietWaits()
+    }
+
+    private func leave(_ task: SCSITask) {
+        guard let unit = unsafe task.unit else { return }
+        if task.holdsCompareAndWriteLock {
+            task.holdsCompareAndWriteLock = false
+            unit.unit.compareAndWriteLock.release()
+        }
+        unit.taskSet.remove(task)
+        unblock(unit)
+    }
+
+    /// Lets those run that waited for a task that has left.
+    func unblock(_ unit: NexusUnit) {
+        while let next = unit.taskSet.unblockNext() { ready.append(next) }
+    }
+}

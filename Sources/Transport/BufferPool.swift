@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+
+/// Memory on loan from a pool: page-aligned, of at least the size that was asked for.
+@safe package struct BufferLease {
+    /// Valid until the lease is given back.
+    package let base: UnsafeMutableRawPointer?
+    package let byteCount: Int
+
+    package static var none: BufferLease { unsafe BufferLease(base: nil, byteCount: 0) }
+
+    package var isEmpty: Bool { unsafe base == nil }
+}
+
+/// A loop's page-aligned buffers, in size classes of powers of two, each given back to a stack so that the next
+/// command finds memory that is still in the cache. Belongs to one loop; no locks.
+@safe package final class BufferPool {
+    private static let smallestShift = 12
+    private static let classCount = 14  // 4 KiB to 32 MiB
+    /// Bytes of free buffers of one class that are kept; what comes back beyond goes to the system.
+    private static let keptByteCount = 32 << 20
+    /// Free buffers of one class that are kept, whatever their size.
+    private static let keptCount = 1024
+
+    /// The largest buffer that can be had.
+    package static let maximumByteCount = 1 << (smallestShift + classCount - 1)
+
+    private var free: [[UnsafeMutableRawPointer]]
+    /// Bytes on loan.
+    package private(set) var leasedByteCount = 0
+
+    package init() {
+        unsafe free = Array(repeating: [], count: Self.classCount)
+        for index in 0..<Self.classCount { unsafe free[index].reserveCapacity(Self.kept(index)) }
+    }
+
+    deinit {
+        for unsafe buffer in unsafe free.joined() { unsafe buffer.deallocate() }
+    }
+
+    private static func kept(_ sizeClass: Int) -> Int {
+        min(keptCount, max(1, keptByteCount >> (smallestShift + sizeClass)))
+    }
+
+    /// `byteCount` at most `maximumByteCount`; 0 gives no memory.
+    package func lease(byteCount: Int) -> BufferLease {
+        guard byteCount > 0 else { return .none }
+        precondition(byteCount <= Self.maximumByteCount, "a lease beyond the largest size class")
+        let sizeClass = Self.sizeClass(byteCount)
+        let size = 1 << (Self.smallestShift + sizeClass)
+        leasedByteCount += size
+        if let buffer = unsafe free[sizeClass].popLast() { return unsafe BufferLease(base: buffer, byteCount: size) }
+        return unsafe BufferLease(base: .allocate(byteCount: size, alignment: 4096), byteCount: size)
+    }
+
+    /// The lease's memory is not touched any more.
+    package func giveBack(_ lease: BufferLease) {
+        guard let base = unsafe lease.base else { return }
+        leasedByteCount -= lease.byteCount
+        let sizeClass = Self.sizeClass(lease.byteCount)
+        if unsafe free[sizeClass].count < Self.kept(sizeClass) {
+            unsafe free[sizeClass].append(base)
+        } else {
+            unsafe base.deallocate()
+        }
+    }
+
+    private static func sizeClass(_ byteCount: Int) -> Int {
+        max(0, Int.bitWidth - (byteCount - 1).leadingZeroBitCount - smallestShift)
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ISCSI
+internal import SCSI
+internal import TargetCore
+
+/// SCSI Command and Data-Out PDUs: from the wire to the core.
+extension ISCSIConnection {
+    /// Whether the data segment of a PDU that is not whole can go into place as it comes.
+    func takesDataInPieces(_ pdu: ReceivedPDU) -> Bool {
+        guard phase == .fullFeature, session != nil else { return false }
+        switch pdu.opcode {
+        case .dataOut:
+            return !held.holds(initiatorTaskTag: pdu.initiatorTaskTag)
+        case .scsiCommand:
+            // One ahead of its turn is held whole.
+            return pdu.isImmediate || pdu.cmdSN == window.expCmdSN
+        default:
+            return false
+        }
+    }
+
+    func beginDataSegment(_ pdu: ReceivedPDU) throws(PDUError) -> DataSegment {
+        switch pdu.opcode {
+        case .dataOut: try dataOut(pdu)
+        default: try command(pdu)
+        }
+    }
+
+    // MARK: SCSI Command
+
+    /// Starts a command and says where its immediate data go.
+    func command(_ received: ReceivedPDU) throws(PDUError) -> DataSegment {
+        guard let session else { throw .reject(.protocolError) }
+        let pdu = try SCSICommandPDU(received.header, additionalHeaderSegments: received.additionalHeaders)
+        switch window.receive(cmdSN: pdu.cmdSN, isImmediate: pdu.isImmediate) {
+        case .deliver: break
+        case .hold, .ignore: return DataSegment(forgetting: received.frame)
+        }
+        guard !pdu.isImmediate || session.activeTaskCount < session.taskLimit,
+            let task = session.takeTask()
+        else {
+            if pdu.isImmediate { throw .reject(.immediateCommandReject) }
+            // The window never lets so many in, unless the peer does not take its responses.
+            throw .dropConnection(.tooManyTasks)
+        }
+        task.begin(pdu)
+        window.commandStarted()
+        let acceptance = session.nexus.accept(task.scsi)
+        let wanted = acceptance == .accepted ? task.scsi.plan.fromInitiator : 0
+        do throws(PDUError) {
+            if pdu.writes {
+                task.write = try WriteTransfer(
+                    expectedLength: task.expectedFromInitiator, wanted: wanted,
+                    immediateByteCount: received.frame.dataByteCount, unsolicitedFollows: !pdu.isFinal,
+                    parameters: session.parameters.session)
+            }
+        } catch {
+            // The peer broke the rules of data transfer: the command never was.
+            window.commandEnded()
+            if acceptance == .accepted { session.nexus.cancel(task.scsi) }
+            session.release(task)
+            throw error
+        }
+        task.phase = acceptance == .accepted ? .gathering : .draining
+        if acceptance == .accepted {
+            let early = min(wanted, session.parameters.session.firstBurstLength)
+            session.leaseBuffer(for: task, earlyByteCount: pdu.writes ? early : 0)
+        }
+        return DataSegment(
+            for: task, frame: received.frame, offset: 0, placeByteCount: task.write?.receivedByteCount ?? 0)
+    }
+
+    // MARK: Data-Out
+
+    /// Says where the data of a Data-Out go. Data of a command that is no more are forgotten.
+    func dataOut(_ received: ReceivedPDU) throws(PDUError) -> DataSegment {
+        guard let session else { throw .reject(.protocolError) }
+        let pdu = try DataOutPDU(received.header)
+        let found =
+            pdu.isUnsolicited
+            ? session.task(unsolicitedFor: pdu.initiatorTaskTag)
+            : session.task(targetTransferTag: pdu.targetTransferTag)
+        guard let task = found, task.initiatorTaskTag == pdu.initiatorTaskTag,
+            task.phase == .gathering || task.phase == .draining
+        else { return DataSegment(forgetting: received.frame) }
+        guard let placement = try task.write?.receive(pdu) else { return DataSegment(forgetting: received.frame) }
+        return DataSegment(
+            for: task, frame: received.frame, offset: placement.offset, placeByteCount: placement.byteCount)
+    }
+
+    /// The data segment of a PDU has come whole.
+    func dataArrived(for task: ISCSITask, digestMatches: Bool) {
+        if !digestMatches { task.hasDigestError = true }
+        proceed(task)
+    }
+
+    /// Moves a command on as far as it can go: more data, memory, or the core.
+    func proceed(_ task: ISCSITask) {
+        guard let session else { return }
+        if let write = task.write, write.awaitsUnsolicited { return }
+        switch task.phase {
+        case .draining:
+            task.phase = .responding
+            enqueue(task)
+        case .gathering:
+            if task.hasDigestError {
+                // RFC 7143 7.8: at error recovery level 0 the command ends, and says why.
+                fail(task, .protocolServiceCRCError)
+            } else if let failure = task.write?.failure {
+                if task.write?.isFailed == true { fail(task, failure) }
+            } else if task.hasShortLease {
+                session.waitForMemory(task)
+            } else if let write = task.write, !write.isComplete {
+                enqueue(task)
+            } else {
+                task.phase = .running
+                task.scsi.receivedByteCount = task.write?.receivedByteCount ?? 0
+                session.planTurn()
+                session.nexus.execute(task.scsi)
+            }
+        case .free, .running, .responding:
+            break
+        }
+    }
+
+    private func fail(_ task: ISCSITask, _ failure: WriteTransfer.Failure) {
+        task.phase = .running
+        let sense: SenseData =
+            switch failure {
+            case .unexpectedUnsolicitedData: .unexpectedUnsolicitedData
+            case .incorrectAmountOfData: .notEnoughUnsolicitedData
+            case .protocolServiceCRCError: .protocolServiceCRCError
+            }
+        session?.nexus.fail(task.scsi, sense)
+    }
+
+    /// The task's buffer is gone: data on their way to it are forgotten.
+    func forget(_ task: ISCSITask) {
+        if segment?.task === task { segment?.forget() }
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ISCSI
+internal import SCSI
+internal import TargetCore
+
+/// Requests that are not SCSI commands, and their answers.
+extension ISCSIConnection {
+    // MARK: NOP (RFC 7143 11.18, 11.19)
+
+    func nopOut(_ pdu: ReceivedPDU) throws(PDUError) {
+        let request = try NOPOutPDU(pdu.header)
+        if request.targetTransferTag != BasicHeaderSegment.reservedTag, request.targetTransferTag == keepaliveTag {
+            keepaliveTag = nil
+        }
+        guard request.initiatorTaskTag != BasicHeaderSegment.reservedTag else { return }
+        // The ping's data come back, as much as the peer takes in one PDU.
+        let data = Array(pdu.data.prefix(parameters.maxSendDataSegmentLength))
+        enqueue(
+            Outbox.ControlPDU(advancesStatSN: true, data: data) { numbers in
+                NOPInPDU(
+                    lun: request.lun, initiatorTaskTag: request.initiatorTaskTag,
+                    targetTransferTag: BasicHeaderSegment.reservedTag, numbers: numbers,
+                    dataSegmentLength: UInt32(data.count))
+            })
+    }
+
+    /// Asks the peer whether it is there.
+    func sendKeepalive() {
+        keepaliveCount &+= 1
+        let tag = keepaliveCount & ~Self.keepaliveTagFlag
+        keepaliveTag = tag
+        enqueue(
+            Outbox.ControlPDU(advancesStatSN: false) { numbers in
+                NOPInPDU(
+                    lun: LogicalUnitNumber(0), initiatorTaskTag: BasicHeaderSegment.reservedTag,
+                    targetTransferTag: tag, numbers: numbers)
+            })
+    }
+
+    /// Kept zero in a keepalive's tag, so that it never is the reserved one.
+    private static let keepaliveTagFlag: UInt32 = 0x8000_0000
+
+    // MARK: Task management (RFC 7143 11.5, 11.6)
+
+    func taskManagement(_ pdu: ReceivedPDU) throws(PDUError) {
+        guard let session else { throw .reject(.protocolError) }
+        let request = try TaskManagementRequestPDU(pdu.header)
+        let tag = request.initiatorTaskTag
+        switch request.function {
+        case nil:
+            return answer(tag, .functionNotSupported)
+        case .taskReassign:
+            // Error recovery level 2 alone has it.
+            return answer(tag, .taskAllegianceReassignmentNotSupported)
+        case let code?:
+            // A response that waits for a handler must not outlive the connection.
+            session.nexus.perform(
+                code.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
+            ) { [weak self] response in
+                guard let self, self.phase == .fullFeature else { return }
+                self.answer(tag, self.code(of: response, to: request)) {
+                    // RFC 7143 11.5.1: all sessions of the target end after a cold reset; this is ours.
+                    if code == .targetColdReset { self.closeAfterFlush() }
+                }
+            }
+            session.planTurn()
+        }
+    }
+
+    private func answer(
+        _ tag: UInt32, _ response: TaskManagementResponseCode, whenQueued: @escaping () -> Void = {}
+    ) {
+        enqueue(
+            Outbox.ControlPDU(advancesStatSN: true, whenQueued: whenQueued) { numbers in
+                TaskManagementResponsePDU(response: response, initiatorTaskTag: tag, numbers: numbers)
+            })
+    }
+
+    private func code(
+        of response: TaskManagementResponse, to request: TaskManagementRequestPDU
+    ) -> TaskManagementResponseCode {
+        switch response {
+        case .functionComplete: .functionComplete
+        case .functionSucceeded: .functionSucceeded
+        case .functionRejected: .functionRejected
+        case .incorrectLogicalUnitNumber: .lunDoesNotExist
+        case .serviceNotSupported: .functionNotSupported
+        case .taskDoesNotExist:
+            // RFC 7143 11.6.1: a command that has come and gone is as good as aborted; one whose number is still to
+            // come does not exist.
+            SerialNumber.precedes(request.refCmdSN, window.expCmdSN) ? .taskDoesNotExist : .functionComplete
+        }
+    }
+
+    // MARK: Text (RFC 7143 11.10, 11.11)
+
+    func textRequest(_ pdu: ReceivedPDU) throws(PDUError) {
+        let request = try TextRequestPDU(pdu.header)
+        let answer = try text.receive(
+            request, text: pdu.data, parameters: parameters, isDiscovery: session == nil,
+            targets: sendTargetsRecords())
+        enqueue(
+            Outbox.ControlPDU(advancesStatSN: true, data: answer.text) { numbers in
+                var response = answer.response
+                response.numbers = numbers
+                return response
+            })
+    }
+
+    // MARK: Logout (RFC 7143 11.14, 11.15)
+
+    func logout(_ pdu: ReceivedPDU) throws(PDUError) {
+        let request = try LogoutRequestPDU(pdu.header)
+        let (response, closes) = request.answer(onConnection: connectionIdentifier)
+        let send = { [self] in
+            enqueue(
+                Outbox.ControlPDU(
+                    advancesStatSN: true, whenQueued: { [self] in if closes { closeAfterFlush() } }
+                ) { numbers in
+                    LogoutResponsePDU(
+                        response: response, initiatorTaskTag: request.initiatorTaskTag, numbers: numbers)
+                })
+        }
+        guard closes, let session else { return send() }
+        // Nothing of the session may touch a medium once the logout has been answered.
+        stopReading()
+        session.endTasks { [weak self] in
+            if self?.phase == .fullFeature { send() }
+        }
+    }
+
+    // MARK: Reject (RFC 7143 11.17)
+
+    func reject(_ pdu: ReceivedPDU, _ reason: RejectReason) {
+        let header = pdu.headerCopy
+        enqueue(
+            Outbox.ControlPDU(advancesStatSN: true, data: header) { numbers in
+                RejectPDU(reason: reason, numbers: numbers, dataSegmentLength: UInt32(header.count))
+            })
+    }
+}
+
+extension TaskManagementFunctionCode {
+    /// The core's name of the function.
+    var function: TaskManagementFunction {
+        switch self {
+        case .abortTask: .abortTask
+        case .abortTaskSet: .abortTaskSet
+        case .clearACA: .clearACA
+        case .clearTaskSet: .clearTaskSet
+        case .logicalUnitReset: .logicalUnitReset
+        case .targetWarmReset: .targetWarmReset
+        case .targetColdReset: .targetColdReset
+        case .queryTask: .queryTask
+        case .queryTaskSet: .queryTaskSet
+        case .iTNexusReset: .iTNexusReset
+        case .queryAsynchronousEvent: .queryAsynchronousEvent
+        // Answered by the transport: it never reaches the core.
+        case .taskReassign: .abortTask
+        }
+    }
+}

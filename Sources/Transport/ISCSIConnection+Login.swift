@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ISCSI
+internal import TargetCore
+
+/// The login phase: from the first Login Request to a session (RFC 7143 6).
+extension ISCSIConnection {
+    func beginLogin() {
+        let configuration = context.server.configuration
+        framer.maxDataSegmentLength = LoginStateMachine.maxDataSegmentLength
+        loginMachine = LoginStateMachine(
+            portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
+            directory: TargetDirectory(server: context.server))
+    }
+
+    func handleLogin(_ pdu: ReceivedPDU) throws(PDUError) {
+        guard pdu.opcode == .login else { throw .dropConnection(.notALoginRequest) }
+        guard var machine = loginMachine else { return }
+        let request = try LoginRequestPDU(pdu.header)
+        let step = machine.receive(request, text: pdu.data)
+        loginMachine = machine
+        switch step {
+        case .respond(let response, let text):
+            send(response, text)
+        case .refuse(let response):
+            refuse(response)
+        case .establish(let outcome):
+            establish(outcome)
+        }
+    }
+
+    private func send(_ response: LoginResponsePDU, _ text: [UInt8]) {
+        enqueue(
+            Outbox.ControlPDU(advancesStatSN: false, data: text) { _ in response })
+    }
+
+    private func refuse(_ response: LoginResponsePDU) {
+        context.totals.failedLoginCount += 1
+        context.diagnostics.report(
+            .notice, "login from \(peer?.description ?? "unknown") refused: \(response.status)")
+        send(response, [])
+        closeAfterFlush()
+    }
+
+    // MARK: The session
+
+    private func establish(_ outcome: LoginOutcome) {
+        guard case .normal(let targetName) = outcome.kind else {
+            guard let handle = context.server.directory.reserve(loop: context.mailbox) else {
+                return refuse(.outOfResources)
+            }
+            return finishLogin(outcome, handle: handle, name: nil)
+        }
+        let name = SessionName(
+            initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName)
+        switch context.server.directory.claim(name, tsih: outcome.tsih, loop: context.mailbox) {
+        case .fresh(let handle):
+            finishLogin(outcome, handle: handle, name: name)
+        case .replaces(let old, let handle):
+            waitForPredecessor(old, outcome, handle, name)
+        case .doesNotExist:
+            refuse(.sessionDoesNotExist)
+        case .exhausted:
+            refuse(.outOfResources)
+        }
+    }
+
+    private func refuse(_ status: LoginStatus) {
+        guard var machine = loginMachine else { return }
+        let response = machine.refused(status)
+        loginMachine = machine
+        refuse(response)
+    }
+
+    /// The login goes on when no command of the older session can touch a medium any more.
+    private func waitForPredecessor(
+        _ old: SessionHandle, _ outcome: LoginOutcome, _ handle: SessionHandle, _ name: SessionName
+    ) {
+        phase = .establishing
+        updateInterest()
+        // A third login of the same name ends this one, but must wait for the first session all the same.
+        nonisolated(unsafe) let waiting = Succession()
+        nonisolated(unsafe) let connection = self
+        handle.attach { done in
+            unsafe waiting.whenPredecessorIsQuiet(done)
+            unsafe connection.close(reason: "the initiator logged in again under the same session name")
+        }
+        let mailbox = context.mailbox
+        old.terminate {
+            mailbox.perform {
+                unsafe waiting.predecessorIsQuiet()
+                unsafe connection.predecessorEnded(outcome, handle, name)
+            }
+        }
+    }
+
+    private func predecessorEnded(_ outcome: LoginOutcome, _ handle: SessionHandle, _ name: SessionName) {
+        guard phase == .establishing else {
+            context.server.directory.release(name, handle)
+            return
+        }
+        phase = .login
+        finishLogin(outcome, handle: handle, name: name)
+    }
+
+    private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName?) {
+        guard var machine = loginMachine else { return }
+        let (response, text) = machine.established(tsih: handle.tsih)
+        loginMachine = nil
+        // The last Login Response goes out without digests; what follows it has them.
+        send(response, text)
+        emitOutbox()
+        parameters = outcome.parameters
+        statSN = machine.nextStatSN
+        framer.hasHeaderDigest = parameters.hasHeaderDigest
+        framer.hasDataDigest = parameters.hasDataDigest
+        framer.maxDataSegmentLength = parameters.maxReceiveDataSegmentLength
+        connectionIdentifier = outcome.cid
+        window = CommandWindow(
+            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        phase = .fullFeature
+        context.totals.loginCount += 1
+        if let name, let target = context.server.targets[name.targetName] {
+            session = ISCSISession(
+                name: name, handle: handle, target: target, parameters: parameters, connection: self)
+        } else {
+            discoveryHandle = handle
+        }
+        context.diagnostics.report(
+            .info,
+            "\(outcome.initiatorName) logged in from \(peer?.description ?? "unknown")"
+                + (name.map { " to \($0.targetName)" } ?? " for discovery"))
+        startKeepalive()
+        updateInterest()
+        // Requests may have come with the last Login Request.
+        if !input.isEmpty { planWorkOff() }
+    }
+}
+
+/// The wait of a login for the session that it takes the place of, and of those who wait for this login to end.
+/// Belongs to the loop of the waiting connection.
+private final class Succession {
+    private var isQuiet = false
+    private var waiting: [@Sendable () -> Void] = []
+
+    func whenPredecessorIsQuiet(_ done: @escaping @Sendable () -> Void) {
+        if isQuiet { done() } else { waiting.append(done) }
+    }
+
+    func predecessorIsQuiet() {
+        isQuiet = true
+        let all = waiting
+        waiting = []
+        for done in all { done() }
+    }
+}
+
+/// What the login machine asks of the server's targets.
+struct TargetDirectory: LoginDirectory {
+    let server: ServerState
+
+    func lookUp(_ targetName: String) -> TargetLookup {
+        server.targets[targetName] == nil ? .notFound : .found
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import ISCSI
+internal import SCSI
+internal import TargetCore
+
+/// From finished tasks and other answers to PDUs in the coalescer, and from there to the socket.
+extension ISCSIConnection {
+    var sequenceNumbers: SequenceNumbers {
+        SequenceNumbers(statSN: statSN, expCmdSN: window.expCmdSN, maxCmdSN: window.maxCmdSN)
+    }
+
+    /// Bytes of responses that the peer has not taken yet, or more: what waits for the coalescer is counted by the
+    /// memory that it holds.
+    var owedByteCount: Int { coalescer.queuedByteCount + (outbox.isEmpty ? 0 : session?.leasedByteCount ?? 0) }
+
+    // MARK: In order
+
+    /// `task` has R2Ts or its response to send.
+    func enqueue(_ task: ISCSITask) {
+        guard !task.isInOutbox else { return }
+        if outbox.isEmpty && emit(task) {
+            planFlush()
+            return
+        }
+        task.isInOutbox = true
+        outbox.append(.task(task))
+        planFlush()
+    }
+
+    func enqueue(_ control: Outbox.ControlPDU) {
+        outbox.append(.control(control))
+        planFlush()
+    }
+
+    /// The end of a turn: everything that is ready leaves.
+    func flush() {
+        isFlushPlanned = false
+        if isWorkOffPlanned {
+            isWorkOffPlanned = false
+            workOff()
+        }
+        guard phase != .closed, !isSendBlocked else { return }
+        while true {
+            emitOutbox()
+            switch coalescer.flush(socket) {
+            case .drained:
+                if !outbox.isEmpty { continue }
+                if phase == .closing { return close(reason: closingReason) }
+                return
+            case .blocked:
+                isSendBlocked = true
+                updateInterest()
+                pauseReadingIfNeeded()
+                return
+            case .failed(let code):
+                return close(reason: "send failed with errno \(code)")
+            }
+        }
+    }
+
+    /// Puts into PDUs what is ready, as far as there is room.
+    func emitOutbox() {
+        while let item = outbox.next {
+            switch item {
+            case .task(let task):
+                guard emit(task) else { return }
+                outbox.removeNext()
+                task.isInOutbox = false
+            case .control(let control):
+                guard coalescer.hasRoom else { return }
+                outbox.removeNext()
+                emit(control)
+            }
+        }
+    }
+
+    // MARK: PDUs
+
+    /// Queues what `task` has to send. False when there was not room for all of it: then it is to be called again.
+    private func emit(_ task: ISCSITask) -> Bool {
+        switch task.phase {
+        case .gathering: emitR2Ts(task)
+        case .responding: emitResponse(task)
+        // It was aborted meanwhile.
+        case .free, .draining, .running: true
+        }
+    }
+
+    private func emitR2Ts(_ task: ISCSITask) -> Bool {
+        while coalescer.hasRoom {
+            guard let burst = task.write?.nextR2T() else { return true }
+            let numbers = sequenceNumbers
+            let pdu = R2TPDU(
+                lun: task.scsi.lun, initiatorTaskTag: task.initiatorTaskTag,
+                targetTransferTag: task.targetTransferTag, statSN: numbers.statSN, expCmdSN: numbers.expCmdSN,
+                maxCmdSN: numbers.maxCmdSN, r2tSN: burst.r2tSN, bufferOffset: UInt32(burst.offset),
+                desiredDataTransferLength: UInt32(burst.byteCount))
+            let slot = unsafe coalescer.nextSlot()
+            var header = unsafe slot.mutableBytes
+            pdu.encode(into: &header)
+            unsafe queueHeaderOnly(slot)
+        }
+        return false
+    }
+
+    private func emitResponse(_ task: ISCSITask) -> Bool {
+        guard coalescer.hasRoom else { return false }
+        if !task.isResponseBegun { beginResponse(task) }
+        while var read = task.read {
+            guard coalescer.hasRoom else { return false }
+            guard let slice = read.next() else { break }
+            task.read = read
+            emitDataIn(task, slice)
+            if slice.carriesStatus {
+                task.emitted()
+                return true
+            }
+        }
+        guard coalescer.hasRoom else { return false }
+        emitStatus(task)
+        task.emitted()
+        return true
+    }
+
+    /// The task has ended: counts it, and opens the window for its successor.
+    private func beginResponse(_ task: ISCSITask) {
+        window.commandEnded()
+        task.beginResponse(parameters)
+        session?.count(task)
+    }
+
+    private func emitDataIn(_ task: ISCSITask, _ slice: DataInSlice) {
+        var pdu = DataInPDU(
+            lun: task.scsi.lun, initiatorTaskTag: task.initiatorTaskTag, expCmdSN: window.expCmdSN,
+            maxCmdSN: window.maxCmdSN, dataSN: slice.dataSN, bufferOffset: UInt32(slice.offset),
+            dataSegmentLength: UInt32(slice.byteCount), isFinal: slice.isFinal)
+        if slice.carriesStatus {
+            pdu.setStatus(task.scsi.status, statSN: statSN, residual: task.residual)
+            statSN &+= 1
+        }
+        let slot = unsafe coalescer.nextSlot()
+        var header = unsafe slot.mutableBytes
+        pdu.encode(into: &header)
+        task.vectorQueued()
+        // The slice lies inside the task's buffer: it was cut from `toInitiatorByteCount` bytes of it.
+        let data = unsafe UnsafeRawBufferPointer(rebasing: task.scsi.buffer[slice.offset..<slice.offset + slice.byteCount])
+        unsafe queue(slot, data: data, owner: task)
+    }
+
+    private func emitStatus(_ task: ISCSITask) {
+        let slot = unsafe coalescer.nextSlot()
+        let senseByteCount = unsafe encodeSense(of: task.scsi, into: slot)
+        let pdu = SCSIResponsePDU(
+            initiatorTaskTag: task.initiatorTaskTag, status: task.scsi.status, statSN: statSN,
+            expCmdSN: window.expCmdSN, maxCmdSN: window.maxCmdSN, expDataSN: 0, residual: task.residual,
+            dataSegmentLength: UInt32(senseByteCount))
+        statSN &+= 1
+        var header = unsafe slot.mutableBytes
+        pdu.encode(into: &header)
+        unsafe queueInline(slot, dataByteCount: senseByteCount)
+    }
+
+    /// Sense data with their length in front (RFC 7143 11.4.7.2), behind the header's room in `slot`.
+    private func encodeSense(of task: SCSITask, into slot: UnsafeMutableRawBufferPointer) -> Int {
+        guard task.status == .checkCondition else { return 0 }
+        let area = unsafe UnsafeMutableRawBufferPointer(rebasing: slot[headerByteCount...])
+        let room = min(ResponseCoalescer.inlineByteCount, area.count) - 2
+        var byteCount = 0
+        if !task.storeSense.isEmpty {
+            byteCount = min(task.storeSense.count, room)
+            for index in 0..<byteCount { unsafe area[2 + index] = task.storeSense[index] }
+        } else if let sense = task.sense {
+            var span = unsafe UnsafeMutableRawBufferPointer(rebasing: area[2...]).mutableBytes
+            byteCount = sense.encode(descriptor: task.usesDescriptorSense, into: &span)
+        }
+        guard byteCount > 0 else { return 0 }
+        unsafe area[0] = UInt8(byteCount >> 8)
+        unsafe area[1] = UInt8(byteCount & 0xFF)
+        return byteCount + 2
+    }
+
+    private func emit(_ control: Outbox.ControlPDU) {
+        let pdu = control.encode(sequenceNumbers)
+        if control.advancesStatSN { statSN &+= 1 }
+        let slot = unsafe coalescer.nextSlot()
+        var header = unsafe slot.mutableBytes
+        pdu.encode(into: &header)
+        if control.data.count <= ResponseCoalescer.inlineByteCount {
+            unsafe UnsafeMutableRawBufferPointer(rebasing: slot[headerByteCount...]).copyBytes(from: control.data)
+            unsafe queueInline(slot, dataByteCount: control.data.count)
+        } else {
+            let payload = ControlPayload(control.data, pool: context.pool)
+            let data = unsafe UnsafeRawBufferPointer(start: payload.lease.base, count: control.data.count)
+            unsafe queue(slot, data: data, owner: payload)
+        }
+        control.whenQueued()
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import EventLoop
+internal import ISCSI
+internal import TargetCore
+
+/// One iSCSI connection: its socket, what has come in, what is to go out, and where its login stands.
+/// Belongs to its loop's thread. The files beside this one hold its parts: receiving, login, requests, sending.
+final class ISCSIConnection: EventSource {
+    enum Phase {
+        /// Login Requests alone are understood.
+        case login
+        /// The login is good; a session of the same name is being ended first.
+        case establishing
+        /// RFC 7143's full feature phase.
+        case fullFeature
+        /// What is queued is sent, then the socket is closed. Nothing more is received.
+        case closing
+        case closed
+    }
+
+    let socket: Socket
+    let context: LoopContext
+    let coalescer: ResponseCoalescer
+    let peer: PortalAddress?
+    let local: PortalAddress?
+
+    var phase = Phase.login
+    var loginMachine: LoginStateMachine?
+    /// What was negotiated; RFC 7143's defaults until then.
+    var parameters = NegotiatedParameters()
+    var framer = PDUFramer()
+    /// The next status sequence number.
+    var statSN: UInt32 = 0
+    /// The command window. A discovery session has one too.
+    var window = CommandWindow(initialCmdSN: 0, depth: 1)
+    /// Requests ahead of their turn.
+    var held = HeldRequests()
+    var text = TextExchange()
+    /// A normal session; nil in login and in a discovery session.
+    var session: ISCSISession?
+
+    var input = ReceiveBuffer()
+    var segment: DataSegment?
+    var outbox = Outbox()
+    var isFlushPlanned = false
+    /// The kernel's send buffer was full: more goes out when it tells of room.
+    var isSendBlocked = false
+    var isReadPaused = false
+    var isReadStopped = false
+    var isWorkOffPlanned = false
+    var receiveCallCount: UInt64 = 0
+    var receivedByteCount: UInt64 = 0
+    var receivedPDUCount: UInt64 = 0
+
+    private var registration: EventLoop.Registration?
+    private var timer: TimerQueue.Identifier?
+    /// Nanoseconds of the monotonic clock when the peer was last heard.
+    var lastHeard: UInt64
+    /// Of the NOP-In that has not been answered yet.
+    var keepaliveTag: UInt32?
+    var keepaliveCount: UInt32 = 0
+    /// CID, as the initiator chose it.
+    var connectionIdentifier: UInt16 = 0
+    /// A discovery session has a TSIH too.
+    var discoveryHandle: SessionHandle?
+    private(set) var closingReason = "the peer was told to go"
+
+    init(socket: consuming Socket, context: LoopContext) {
+        peer = socket.peerAddress
+        local = socket.localAddress
+        self.socket = socket
+        self.context = context
+        coalescer = ResponseCoalescer(pool: context.pool)
+        lastHeard = context.loop.now
+    }
+
+    func start() {
+        do throws(SystemError) {
+            registration = try context.loop.register(socket.descriptor, interest: .readable, source: self)
+        } catch {
+            close(reason: "cannot watch its socket: \(error)")
+            return
+        }
+        beginLogin()
+        timer = context.loop.schedule(afterMilliseconds: context.server.configuration.loginTimeoutMilliseconds) {
+            [weak self] in
+            guard let self, self.phase == .login || self.phase == .establishing else { return }
+            self.timer = nil
+            self.close(reason: "it did not log in within the time for it")
+        }
+    }
+
+    func ready(_ readiness: Readiness) {
+        if readiness.contains(.writable) {
+            isSendBlocked = false
+            planFlush()
+        }
+        switch phase {
+        case .login, .fullFeature:
+            if readiness.contains(.readable) && !isReadPaused && !isReadStopped {
+                receive()
+            } else if readiness.contains(.hangup) {
+                close(reason: "the peer has gone")
+            }
+        case .establishing, .closing:
+            if readiness.contains(.hangup) { close(reason: "the peer has gone") }
+        case .closed:
+            break
+        }
+    }
+
+    /// What the loop is to watch for, as things stand.
+    func updateInterest() {
+        guard let registration else { return }
+        var interest: Readiness = []
+        if isSendBlocked { interest.insert(.writable) }
+        if (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped { interest.insert(.readable) }
+        do throws(SystemError) {
+            try context.loop.setInterest(interest, of: registration)
+        } catch {
+            close(reason: "cannot watch its socket: \(error)")
+        }
+    }
+
+    func planFlush() {
+        guard !isFlushPlanned, phase != .closed else { return }
+        isFlushPlanned = true
+        context.willFlush(self)
+    }
+
+    // MARK: The full feature phase's clock
+
+    func startKeepalive() {
+        cancelTimer()
+        let interval = context.server.configuration.keepaliveMilliseconds
+        guard interval > 0 else { return }
+        timer = context.loop.schedule(afterMilliseconds: interval) { [weak self] in
+            guard let self, self.phase == .fullFeature else { return }
+            self.timer = nil
+            let silence = (self.context.loop.now &- self.lastHeard) / 1_000_000
+            if self.keepaliveTag != nil && silence >= interval {
+                self.close(reason: "it did not answer a NOP-In")
+                return
+            }
+            if silence >= interval { self.sendKeepalive() }
+            self.startKeepalive()
+        }
+    }
+
+    private func cancelTimer() {
+        if let timer { context.loop.cancel(timer) }
+        timer = nil
+    }
+
+    // MARK: The end
+
+    /// Sends what is queued, then closes.
+    func closeAfterFlush() {
+        guard phase != .closing, phase != .closed else { return }
+        phase = .closing
+        updateInterest()
+        planFlush()
+    }
+
+    /// The server stops: commands under way end, then the connection is closed.
+    func shutDown() {
+        guard let session, phase == .fullFeature else { return close(reason: "the server stops") }
+        stopReading()
+        session.whenIdle { [weak self] in self?.closeAfterFlush() }
+    }
+
+    /// Closes at once. Commands under way are aborted; what they touch is quiet when their session says so.
+    func close(reason: String, isPeersFault: Bool = false) {
+        guard phase != .closed else { return }
+        let wasLoggedIn = phase == .fullFeature
+        phase = .closed
+        if isPeersFault { context.totals.protocolErrorCount += 1 }
+        context.diagnostics.report(
+            isPeersFault ? .warning : (wasLoggedIn ? .info : .debug),
+            "connection from \(peer?.description ?? "unknown") closed: \(reason)")
+        cancelTimer()
+        if let registration { context.loop.remove(registration) }
+        registration = nil
+        segment = nil
+        input.giveBack(to: context.pool)
+        coalescer.discard()
+        outbox.removeAll()
+        if let session {
+            context.keepUntilQuiet(session)
+            session.connectionClosed()
+            self.session = nil
+        }
+        if let discoveryHandle { context.server.directory.release(discoveryHandle) }
+        discoveryHandle = nil
+        socket.shutdown()
+        context.forget(self)
+    }
+
+    // MARK: What it looks like from outside
+
+    func sessionSnapshot() -> SessionSnapshot? {
+        guard let session else { return nil }
+        return SessionSnapshot(
+            initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
+            targetName: session.name.targetName, peer: peer, local: local,
+            hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
+            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters)
+    }
+
+    var counters: ConnectionCounters {
+        var counters = ConnectionCounters()
+        counters.receiveCallCount = receiveCallCount
+        counters.receivedByteCount = receivedByteCount
+        counters.receivedPDUCount = receivedPDUCount
+        counters.sendCallCount = coalescer.sendCount
+        counters.sentByteCount = coalescer.sentByteCount
+        counters.sentPDUCount = coalescer.sentPDUCount
+        return counters
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import EventLoop
+internal import Synchronization
+public import TargetCore
+
+/// An iSCSI server: portals, loops, and the sessions on them.
+public final class ISCSIServer: Sendable {
+    private let state: ServerState
+    private let workers = Mutex<[Worker]>([])
+
+    /// One loop from outside.
+    private final class Worker: Sendable {
+        let handle: LoopHandle
+        let mailbox: CompletionMailbox
+        /// Set by the loop's thread; touched in that thread only, by work sent through the handle.
+        nonisolated(unsafe) var context: LoopContext?
+
+        init(handle: LoopHandle) {
+            self.handle = handle
+            mailbox = CompletionMailbox(handle: handle)
+        }
+
+        /// Runs `body` in the loop's thread.
+        func perform(_ body: @escaping @Sendable (LoopContext) -> Void) {
+            handle.execute { [self] in
+                if let context = unsafe context { body(context) }
+            }
+        }
+    }
+
+    private let threads = Mutex<[LoopThread]>([])
+
+    public init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
+        state = ServerState(configuration: configuration, targets: targets, diagnostics: diagnostics)
+    }
+
+    /// Listens on all portals and starts the loops. Returns the portals with their real ports. All or nothing.
+    public func start() throws(ServerError) -> [PortalAddress] {
+        // A connection is a descriptor: takes all that the process may have.
+        _ = clinux_raise_descriptor_limit()
+        var bound: [PortalAddress] = []
+        var descriptors: [CInt] = []
+        for portal in state.configuration.portals {
+            do throws(SystemError) {
+                let socket = try Socket.listening(on: portal)
+                bound.append(socket.localAddress ?? portal)
+                descriptors.append(socket.release())
+            } catch {
+                for descriptor in descriptors { close(descriptor) }
+                throw Self.explain(error, portal)
+            }
+        }
+        state.setPortals(bound)
+        try startLoops()
+        let all = workers.withLock { $0 }
+        let deal = Dealer(workers: all.map(\.handle)) { index, descriptor in
+            all[index].perform { $0.adopt(descriptor) }
+        }
+        for descriptor in descriptors {
+            all[0].perform { context in
+                let listener = Listener(
+                    socket: Socket(adopting: descriptor), context: context, deal: { deal.deal($0) })
+                do throws(SystemError) {
+                    try context.listen(listener)
+                } catch {
+                    context.diagnostics.report(.error, "cannot listen: \(error)")
+                }
+            }
+        }
+        return bound
+    }
+
+    /// Stops accepting, lets commands under way end, closes all sessions and joins the loops' threads.
+    public func stop() {
+        for worker in workers.withLock({ $0 }) {
+            worker.perform { context in context.stop {} }
+        }
+        for thread in threads.withLock({ threads in
+            defer { threads = [] }
+            return threads
+        }) { thread.join() }
+    }
+
+    /// Asks every loop for what it knows. Blocks for as long as a turn of the busiest loop takes.
+    public func snapshot() -> ServerSnapshot {
+        let answers = Mutex<[ServerSnapshot]>([])
+        let all = workers.withLock { $0 }
+        let latch = Latch(count: all.count)
+        for worker in all {
+            worker.perform { context in
+                let answer = context.snapshot()
+                answers.withLock { $0.append(answer) }
+                latch.countDown()
+            }
+        }
+        latch.wait(milliseconds: 2_000)
+        var sum = ServerSnapshot()
+        for answer in answers.withLock({ $0 }) { sum.add(answer) }
+        return sum
+    }
+
+    private func startLoops() throws(ServerError) {
+        for index in 0..<max(1, state.configuration.loopCount) {
+            do throws(SystemError) {
+                let worker = Worker(handle: try LoopHandle())
+                workers.withLock { $0.append(worker) }
+                let state = state
+                let thread = try LoopThread(name: "martlet-loop\(index)") { Self.run(worker, state) }
+                threads.withLock { $0.append(thread) }
+            } catch {
+                stop()
+                throw ServerError("cannot start event loop \(index): \(error)")
+            }
+        }
+    }
+
+    private static func run(_ worker: Worker, _ state: ServerState) {
+        do throws(SystemError) {
+            let loop = try EventLoop(handle: worker.handle, poller: EpollPoller())
+            unsafe worker.context = LoopContext(loop: loop, mailbox: worker.mailbox, server: state)
+            try loop.run()
+        } catch {
+            state.diagnostics.report(.error, "an event loop ended: \(error)")
+        }
+        // What is left of the loop goes with its thread.
+        unsafe worker.context = nil
+    }
+
+    private static func explain(_ error: SystemError, _ portal: PortalAddress) -> ServerError {
+        switch error.code {
+        case EADDRINUSE:
+            ServerError(
+                "portal \(portal) is in use by another program: stop it, or choose another port (port 0 picks a free one)")
+        case EADDRNOTAVAIL:
+            ServerError("portal \(portal): this machine has no such address: choose one that `ip address` shows")
+        case EACCES:
+            ServerError("portal \(portal): no permission for this port: choose one above 1023")
+        default: ServerError("portal \(portal) cannot be opened: \(error)")
+        }
+    }
+}
+
+/// Deals accepted sockets out to the loops in turn. Used by the one loop that listens.
+private final class Dealer: @unchecked Sendable {
+    private let count: Int
+    private let give: @Sendable (Int, CInt) -> Void
+    private var next = 0
+
+    init(workers: [LoopHandle], give: @escaping @Sendable (Int, CInt) -> Void) {
+        count = workers.count
+        self.give = give
+    }
+
+    func deal(_ descriptor: CInt) {
+        give(next, descriptor)
+        next = (next + 1) % count
+    }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ISCSI
+internal import SCSI
+internal import TargetCore
+
+/// The transport's half of a task: the data transfer of one SCSI Command PDU, from its arrival until the last byte of
+/// its response has been sent. Made as a session's window is first used, then used again.
+final class ISCSITask: SendOwner {
+    enum Phase: UInt8 {
+        case free
+        /// Data from the initiator are still to come, or memory for them.
+        case gathering
+        /// Ended before its data had come: waits for the end of the unsolicited data, then answers (RFC 7143 11.4.2).
+        case draining
+        /// With the core.
+        case running
+        /// Ended; its response is being sent.
+        case responding
+    }
+
+    let scsi: SCSITask
+    /// Names the task in its R2Ts: the position in the session's table, and above it a count of the commands that the
+    /// position has had, so that data for an aborted command cannot reach its successor.
+    private(set) var targetTransferTag: UInt32
+    unowned(unsafe) let session: ISCSISession
+
+    var phase = Phase.free
+    var initiatorTaskTag: UInt32 = 0
+    /// EDTL of the command, by direction.
+    var expectedFromInitiator = 0
+    var expectedToInitiator = 0
+    var isBidirectional = false
+    var isImmediate = false
+    /// Data from the initiator, while there are any to come.
+    var write: WriteTransfer?
+    /// Data to the initiator, once the task has ended well.
+    var read: ReadTransfer?
+    var hasDigestError = false
+
+    var lease = BufferLease.none
+    /// The lease holds only the early data: the whole buffer is to be leased before the command goes on.
+    var hasShortLease = false
+    /// Queued in the outbox of its connection.
+    var isInOutbox = false
+    var waitsForMemory = false
+
+    /// Vectors of its buffer that the kernel has not taken yet.
+    private var queuedVectorCount = 0
+    private var isEmitted = false
+    private(set) var residual = Residual.none
+    private(set) var isResponseBegun = false
+
+    /// Bits of a Target Transfer Tag that hold the position.
+    static let positionBitCount = 16
+
+    init(index: UInt32, session: ISCSISession, loop: any OwnerLoop) {
+        targetTransferTag = index
+        unsafe self.session = session
+        scsi = SCSITask(loop: loop)
+        super.init()
+        unsafe scsi.transportContext = self
+    }
+
+    /// Takes over a command.
+    func begin(_ pdu: SCSICommandPDU) {
+        write = nil
+        read = nil
+        hasDigestError = false
+        hasShortLease = false
+        queuedVectorCount = 0
+        isEmitted = false
+        isResponseBegun = false
+        isImmediate = pdu.isImmediate
+        initiatorTaskTag = pdu.initiatorTaskTag
+        targetTransferTag &+= 1 << Self.positionBitCount
+        expectedFromInitiator = pdu.writes ? Int(pdu.expectedDataTransferLength) : 0
+        expectedToInitiator =
+            pdu.reads ? Int(pdu.bidirectionalReadLength ?? (pdu.writes ? 0 : pdu.expectedDataTransferLength)) : 0
+        scsi.tag = UInt64(pdu.initiatorTaskTag)
+        scsi.lun = pdu.lun
+        scsi.cdb = pdu.cdb
+        scsi.attribute = Self.attribute(pdu.attribute)
+        scsi.expectedFromInitiator = expectedFromInitiator
+        scsi.expectedToInitiator = expectedToInitiator
+    }
+
+    private static func attribute(_ code: UInt8) -> TaskAttribute {
+        switch code {
+        case SCSICommandPDU.Attribute.ordered: .ordered
+        case SCSICommandPDU.Attribute.headOfQueue: .headOfQueue
+        case SCSICommandPDU.Attribute.aca: .aca
+        default: .simple
+        }
+    }
+
+    /// The task has ended: what it moved, against what the initiator expected, and its data cut in pieces.
+    func beginResponse(_ parameters: NegotiatedParameters) {
+        isResponseBegun = true
+        let actual = scsi.toInitiatorByteCount
+        residual = Residual(
+            expectedToInitiator: expectedToInitiator, actualToInitiator: actual,
+            expectedFromInitiator: expectedFromInitiator, actualFromInitiator: scsi.plan.fromInitiator)
+        let byteCount = min(actual, expectedToInitiator)
+        if scsi.status == .good, byteCount > 0 {
+            read = ReadTransfer(
+                byteCount: byteCount, maxDataSegmentLength: parameters.maxSendDataSegmentLength,
+                maxBurstLength: parameters.session.maxBurstLength, carriesStatus: true)
+        }
+    }
+
+    func vectorQueued() { queuedVectorCount += 1 }
+
+    /// The last PDU of its response is queued.
+    func emitted() {
+        isEmitted = true
+        if queuedVectorCount == 0 { unsafe session.release(self) }
+    }
+
+    public override func vectorDone() {
+        queuedVectorCount -= 1
+        if isEmitted && queuedVectorCount == 0 { unsafe session.release(self) }
+    }
+}
+
+/// The data segment of a PDU that belongs to no task, kept until it is sent.
+final class ControlPayload: SendOwner {
+    let lease: BufferLease
+    private let pool: BufferPool
+    private var own: ControlPayload?
+
+    init(_ bytes: [UInt8], pool: BufferPool) {
+        lease = pool.lease(byteCount: bytes.count)
+        self.pool = pool
+        super.init()
+        if let base = unsafe lease.base { unsafe base.copyMemory(from: bytes, byteCount: bytes.count) }
+        // Nobody else holds it until the kernel has its bytes.
+        own = self
+    }
+
+    public override func vectorDone() {
+        pool.giveBack(lease)
+        own = nil
+    }
+}

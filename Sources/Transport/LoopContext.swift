@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import EventLoop
+internal import TargetCore
+
+/// One loop's share of the server: its buffers, its connections, and what is to be done at the end of a turn.
+/// Belongs to the loop's thread.
+@safe final class LoopContext: TurnWork {
+    let loop: EventLoop
+    let mailbox: CompletionMailbox
+    let pool = BufferPool()
+    let server: ServerState
+    let diagnostics: Diagnostics
+
+    private var connections: [ObjectIdentifier: ISCSIConnection] = [:]
+    /// Sessions whose connection has gone, kept until no handler holds a command of theirs.
+    private var departing: [ObjectIdentifier: ISCSISession] = [:]
+    /// Connections with something to send at the end of the turn.
+    private var unflushed: [ISCSIConnection] = []
+    private var unflushedNow: [ISCSIConnection] = []
+    /// Sessions that gave work to devices in this turn.
+    private var busySessions: [ISCSISession] = []
+    private var busySessionsNow: [ISCSISession] = []
+
+    private var listeners: [Listener] = []
+    private var isStopping = false
+    private var stopped: (() -> Void)?
+
+    /// Counters of connections and sessions that have gone, and of all logical units.
+    var totals = ServerSnapshot()
+    private var unitCounters: [UnsafeMutablePointer<UnitCounters>] = unsafe []
+    private var unitCounterIndex: [UnitName: Int] = [:]
+
+    init(loop: EventLoop, mailbox: CompletionMailbox, server: ServerState) {
+        self.loop = loop
+        self.mailbox = mailbox
+        self.server = server
+        diagnostics = server.diagnostics
+        unflushed.reserveCapacity(64)
+        unflushedNow.reserveCapacity(64)
+        busySessions.reserveCapacity(64)
+        busySessionsNow.reserveCapacity(64)
+        loop.add(self)
+    }
+
+    deinit {
+        for unsafe counters in unsafe unitCounters { unsafe counters.deallocate() }
+    }
+
+    // MARK: A turn
+
+    var hasPending: Bool { !mailbox.isEmpty || !unflushed.isEmpty || !busySessions.isEmpty }
+
+    func drain() { mailbox.drain() }
+
+    /// What these calls plan anew is for the next turn, which then comes without sleep.
+    func turnEnded() {
+        // Devices first: their threads start while this one sends.
+        swap(&busySessions, &busySessionsNow)
+        for session in busySessionsNow { session.turnEnded() }
+        busySessionsNow.removeAll(keepingCapacity: true)
+        swap(&unflushed, &unflushedNow)
+        for connection in unflushedNow { connection.flush() }
+        unflushedNow.removeAll(keepingCapacity: true)
+    }
+
+    func willFlush(_ connection: ISCSIConnection) { unflushed.append(connection) }
+
+    func willEndTurn(_ session: ISCSISession) { busySessions.append(session) }
+
+    // MARK: Connections
+
+    /// Takes over an accepted socket.
+    func adopt(_ descriptor: CInt) {
+        let socket = Socket(adopting: descriptor)
+        guard !isStopping, server.admitConnection() else { return }
+        let connection = ISCSIConnection(socket: socket, context: self)
+        connections[ObjectIdentifier(connection)] = connection
+        connection.start()
+    }
+
+    func forget(_ connection: ISCSIConnection) {
+        guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        totals.counters.add(connection.counters)
+        server.releaseConnection()
+        finishStopping()
+    }
+
+    func keepUntilQuiet(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = session }
+
+    func becameQuiet(_ session: ISCSISession) {
+        departing[ObjectIdentifier(session)] = nil
+        finishStopping()
+    }
+
+    // MARK: Listening and stopping
+
+    func listen(_ listener: Listener) throws(SystemError) {
+        try listener.start()
+        listeners.append(listener)
+    }
+
+    /// Ends all sessions; `done` is called when no command of theirs is under way and all sockets are closed, or when
+    /// the time for it is over.
+    func stop(_ done: @escaping () -> Void) {
+        isStopping = true
+        stopped = done
+        for listener in listeners { listener.stop() }
+        listeners = []
+        for connection in connections.values { connection.shutDown() }
+        _ = loop.schedule(afterMilliseconds: server.configuration.stopTimeoutMilliseconds) { [self] in
+            guard stopped != nil else { return }
+            diagnostics.report(
+                .warning, "stopping although commands of \(departing.count + connections.count) sessions are under way")
+            for connection in connections.values { connection.close(reason: "the server stops") }
+            finish()
+        }
+        finishStopping()
+    }
+
+    private func finishStopping() {
+        if isStopping, connections.isEmpty, departing.isEmpty { finish() }
+    }
+
+    private func finish() {
+        guard let done = stopped else { return }
+        stopped = nil
+        done()
+        loop.stop()
+    }
+
+    // MARK: Counters
+
+    /// Where the commands of one logical unit are counted on this loop: stays where it is as long as the loop lives.
+    func counters(of name: UnitName) -> UnsafeMutablePointer<UnitCounters> {
+        if let index = unitCounterIndex[name] { return unsafe unitCounters[index] }
+        let counters = UnsafeMutablePointer<UnitCounters>.allocate(capacity: 1)
+        unsafe counters.initialize(to: UnitCounters())
+        unitCounterIndex[name] = unsafe unitCounters.count
+        unsafe unitCounters.append(counters)
+        return unsafe counters
+    }
+
+    func snapshot() -> ServerSnapshot {
+        var snapshot = totals
+        for connection in connections.values {
+            snapshot.counters.add(connection.counters)
+            if let session = connection.sessionSnapshot() { snapshot.sessions.append(session) }
+        }
+        snapshot.connectionCount = connections.count
+        for (name, index) in unitCounterIndex { snapshot.units[name] = unsafe unitCounters[index].pointee }
+        return snapshot
+    }
+}

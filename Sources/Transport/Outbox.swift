@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ISCSI
+
+/// What a connection has still to put into PDUs, in the order in which it became ready.
+struct Outbox {
+    enum Item {
+        /// A task with R2Ts or a response to send.
+        case task(ISCSITask)
+        case control(ControlPDU)
+    }
+
+    /// A PDU that belongs to no task. Its sequence numbers are filled in when it is queued for sending.
+    final class ControlPDU {
+        /// Makes the header; told StatSN, ExpCmdSN and MaxCmdSN of the moment.
+        let encode: (SequenceNumbers) -> any EncodablePDU
+        let data: [UInt8]
+        /// StatSN goes up by one after it: it carries a status (RFC 7143 4.2.2.2).
+        let advancesStatSN: Bool
+        /// Runs when it is queued: what may only happen after everything before it and itself is on its way.
+        let whenQueued: () -> Void
+
+        init(
+            advancesStatSN: Bool, data: [UInt8] = [], whenQueued: @escaping () -> Void = {},
+            encode: @escaping (SequenceNumbers) -> any EncodablePDU
+        ) {
+            self.encode = encode
+            self.data = data
+            self.advancesStatSN = advancesStatSN
+            self.whenQueued = whenQueued
+        }
+    }
+
+    private var items: [Item] = []
+    private var first = 0
+
+    var isEmpty: Bool { first == items.count }
+    var next: Item? { isEmpty ? nil : items[first] }
+
+    mutating func append(_ item: Item) {
+        if isEmpty && first > 0 {
+            items.removeAll(keepingCapacity: true)
+            first = 0
+        }
+        items.append(item)
+    }
+
+    mutating func removeNext() {
+        first += 1
+        // What has been taken is let go in large pieces, so that a long queue costs no shifting per item.
+        if first == items.count {
+            items.removeAll(keepingCapacity: true)
+            first = 0
+        } else if first >= 1024 {
+            items.removeSubrange(0..<first)
+            first = 0
+        }
+    }
+
+    mutating func removeAll() {
+        items.removeAll()
+        first = 0
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How an iSCSI server listens, and its limits. Each limit bounds what peers can make the server hold.
+public struct ISCSIServerConfiguration: Sendable {
+    public var portals: [PortalAddress]
+    /// Event loops, each a thread.
+    public var loopCount: Int
+    /// RFC 7143 13.9; one portal group for all portals.
+    public var portalGroupTag: UInt16 = 1
+    /// Addresses that SendTargets tells instead of those that are listened on, by position; nil tells the real one.
+    public var advertised: [PortalAddress?] = []
+
+    /// Commands of one session that may be under way: the command window.
+    public var commandWindowDepth: UInt32 = 128
+    /// Bytes of data buffers of one session; a command that would need more waits for others to end.
+    public var sessionBufferByteCount = 64 << 20
+    /// Connections of the whole server, logged in or not; more are closed at once.
+    public var connectionLimit = 4096
+    /// Bytes of finished responses that a connection may owe its peer before it stops taking requests.
+    public var highWaterByteCount = 16 << 20
+    /// Bytes of owed responses below which it takes requests again.
+    public var lowWaterByteCount = 4 << 20
+    public var loginTimeoutMilliseconds: UInt64 = 15_000
+    /// Silence of a logged-in peer after which the server sends a NOP-In; the same time again, and the connection is
+    /// dropped. 0 never asks.
+    public var keepaliveMilliseconds: UInt64 = 30_000
+    /// How long `stop` waits for commands under way.
+    public var stopTimeoutMilliseconds: UInt64 = 5_000
+
+    public init(portals: [PortalAddress], loopCount: Int) {
+        self.portals = portals
+        self.loopCount = loopCount
+    }
+}
+
+/// Why a server could not start.
+public struct ServerError: Error, CustomStringConvertible, Sendable {
+    public let description: String
+
+    public init(_ description: String) { self.description = description }
+}

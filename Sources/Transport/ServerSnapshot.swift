@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Commands and bytes of one logical unit.
+public struct UnitCounters: Sendable, Equatable {
+    public var commandCount: UInt64 = 0
+    /// Commands that ended with a status other than GOOD and CONDITION MET.
+    public var failedCommandCount: UInt64 = 0
+    /// Bytes that went to initiators.
+    public var readByteCount: UInt64 = 0
+    /// Bytes that came from initiators.
+    public var writtenByteCount: UInt64 = 0
+
+    public init() {}
+
+    mutating func add(_ other: UnitCounters) {
+        commandCount += other.commandCount
+        failedCommandCount += other.failedCommandCount
+        readByteCount += other.readByteCount
+        writtenByteCount += other.writtenByteCount
+    }
+}
+
+/// A logical unit of a target, by name.
+public struct UnitName: Sendable, Hashable {
+    public let targetName: String
+    public let lun: Int
+
+    public init(targetName: String, lun: Int) {
+        self.targetName = targetName
+        self.lun = lun
+    }
+}
+
+/// What the sockets have seen.
+public struct ConnectionCounters: Sendable, Equatable {
+    public var receiveCallCount: UInt64 = 0
+    public var receivedByteCount: UInt64 = 0
+    public var receivedPDUCount: UInt64 = 0
+    public var sendCallCount: UInt64 = 0
+    public var sentByteCount: UInt64 = 0
+    public var sentPDUCount: UInt64 = 0
+
+    public init() {}
+
+    mutating func add(_ other: ConnectionCounters) {
+        receiveCallCount += other.receiveCallCount
+        receivedByteCount += other.receivedByteCount
+        receivedPDUCount += other.receivedPDUCount
+        sendCallCount += other.sendCallCount
+        sentByteCount += other.sentByteCount
+        sentPDUCount += other.sentPDUCount
+    }
+}
+
+public struct SessionSnapshot: Sendable {
+    public let initiatorName: String
+    /// The six bytes of the ISID as one number.
+    public let isid: UInt64
+    public let tsih: UInt16
+    /// Nil for a discovery session.
+    public let targetName: String?
+    public let peer: PortalAddress?
+    public let local: PortalAddress?
+    public let hasHeaderDigest: Bool
+    public let hasDataDigest: Bool
+    /// Commands under way.
+    public let commandCount: Int
+    /// Bytes of data buffers on loan.
+    public let bufferByteCount: Int
+    public let counters: ConnectionCounters
+}
+
+/// The server at one moment, loop by loop.
+public struct ServerSnapshot: Sendable {
+    public internal(set) var sessions: [SessionSnapshot] = []
+    public internal(set) var units: [UnitName: UnitCounters] = [:]
+    /// All connections since the start, also those that have gone.
+    public internal(set) var counters = ConnectionCounters()
+    /// Open now, logged in or not.
+    public internal(set) var connectionCount = 0
+    public internal(set) var loginCount: UInt64 = 0
+    public internal(set) var failedLoginCount: UInt64 = 0
+    /// Connections dropped because of what the peer sent.
+    public internal(set) var protocolErrorCount: UInt64 = 0
+
+    mutating func add(_ other: ServerSnapshot) {
+        sessions += other.sessions
+        units.merge(other.units) { left, right in
+            var sum = left
+            sum.add(right)
+            return sum
+        }
+        counters.add(other.counters)
+        connectionCount += other.connectionCount
+        loginCount += other.loginCount
+        failedLoginCount += other.failedLoginCount
+        protocolErrorCount += other.protocolErrorCount
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Synchronization
+
+/// What makes a session the same session (RFC 7143 4.4.3.1 and 6.3.5): the initiator port, the target, the group.
+package struct SessionName: Hashable, Sendable {
+    package let initiatorName: String
+    /// The six bytes of the ISID as one number.
+    package let isid: UInt64
+    package let targetName: String
+
+    package init(initiatorName: String, isid: UInt64, targetName: String) {
+        self.initiatorName = initiatorName
+        self.isid = isid
+        self.targetName = targetName
+    }
+}
+
+/// The handle by which other loops reach a session.
+final class SessionHandle: Sendable {
+    let tsih: UInt16
+    let loop: CompletionMailbox
+    private let terminateBody: Mutex<(@Sendable (@escaping @Sendable () -> Void) -> Void)?>
+
+    init(tsih: UInt16, loop: CompletionMailbox) {
+        self.tsih = tsih
+        self.loop = loop
+        terminateBody = Mutex(nil)
+    }
+
+    /// In the session's loop, once it lives: how to end it. `body` calls back when nothing of it can touch a medium.
+    func attach(_ body: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
+        terminateBody.withLock { $0 = body }
+    }
+
+    /// From any loop. `done` is called in the session's loop.
+    func terminate(_ done: @escaping @Sendable () -> Void) {
+        loop.perform {
+            guard let body = self.terminateBody.withLock({ $0 }) else { return done() }
+            body(done)
+        }
+    }
+}
+
+/// The sessions of the server by name and by TSIH. What loops share of sessions is only this, and only at login and
+/// logout.
+final class SessionDirectory: Sendable {
+    private struct State {
+        var byName: [SessionName: SessionHandle] = [:]
+        var usedIdentifiers: Set<UInt16> = []
+        var lastIdentifier: UInt16 = 0
+    }
+
+    enum Claim {
+        /// The session is new; the handle is in the directory.
+        case fresh(SessionHandle)
+        /// It takes the place of `old`, which must end first (RFC 7143 6.3.5).
+        case replaces(old: SessionHandle, SessionHandle)
+        /// A TSIH was named that this initiator port has not (login status 020Ah).
+        case doesNotExist
+        /// All 65,535 identifiers are in use (login status 0302h).
+        case exhausted
+    }
+
+    private let state = Mutex(State())
+
+    /// `tsih` 0 asks for a new session; otherwise the connection is to take over the session of that identifier:
+    /// at error recovery level 0 with one connection a session, that is reinstatement of its only connection.
+    func claim(_ name: SessionName, tsih: UInt16, loop: CompletionMailbox) -> Claim {
+        state.withLock { state in
+            let old = state.byName[name]
+            if tsih != 0 {
+                guard let old, old.tsih == tsih else { return .doesNotExist }
+                let handle = SessionHandle(tsih: tsih, loop: loop)
+                state.byName[name] = handle
+                return .replaces(old: old, handle)
+            }
+            guard let identifier = Self.nextIdentifier(&state) else { return .exhausted }
+            let handle = SessionHandle(tsih: identifier, loop: loop)
+            state.byName[name] = handle
+            return old.map { .replaces(old: $0, handle) } ?? .fresh(handle)
+        }
+    }
+
+    /// An identifier for a discovery session, which takes nobody's place; nil when all are in use.
+    func reserve(loop: CompletionMailbox) -> SessionHandle? {
+        state.withLock { state in
+            Self.nextIdentifier(&state).map { SessionHandle(tsih: $0, loop: loop) }
+        }
+    }
+
+    func release(_ discovery: SessionHandle) {
+        state.withLock { _ = $0.usedIdentifiers.remove(discovery.tsih) }
+    }
+
+    /// The session of `handle` has ended, or was never established.
+    func release(_ name: SessionName, _ handle: SessionHandle) {
+        state.withLock { state in
+            if let current = state.byName[name] {
+                if current === handle {
+                    state.byName[name] = nil
+                } else if current.tsih == handle.tsih {
+                    // Its successor has taken the identifier over.
+                    return
+                }
+            }
+            state.usedIdentifiers.remove(handle.tsih)
+        }
+    }
+
+    private static func nextIdentifier(_ state: inout State) -> UInt16? {
+        guard state.usedIdentifiers.count < Int(UInt16.max) else { return nil }
+        repeat { state.lastIdentifier = state.lastIdentifier &+ 1 } while
+            state.lastIdentifier == 0 || state.usedIdentifiers.contains(state.lastIdentifier)
+        state.usedIdentifiers.insert(state.lastIdentifier)
+        return state.lastIdentifier
+    }
+}

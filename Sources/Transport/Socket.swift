@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import CLinux
+internal import EventLoop
+
+/// A TCP socket, owned once and closed with its owner. Never blocks.
+package struct Socket: ~Copyable {
+    let descriptor: CInt
+
+    package init(adopting descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    enum Transfer {
+        case bytes(Int)
+        case wouldBlock
+        case closed
+        case failed(CInt)
+    }
+
+    private static let flags = clinux_sock_nonblock | clinux_sock_cloexec
+    /// Connections that wait to be accepted; more are turned away by the kernel for a moment.
+    private static let backlog: CInt = 4096
+
+    static func listening(on portal: PortalAddress) throws(SystemError) -> Socket {
+        guard let address = SocketAddress(portal) else {
+            throw SystemError(call: "address \(portal)", code: EINVAL)
+        }
+        let descriptor = socket(address.family, clinux_sock_stream | Self.flags, 0)
+        guard descriptor >= 0 else { throw SystemError.last("socket") }
+        let socket = Socket(adopting: descriptor)
+        _ = clinux_set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        // An IPv6 portal is IPv6 alone: "::" beside "0.0.0.0" must not clash.
+        if portal.isIPv6 { _ = clinux_set_option(descriptor, clinux_ipproto_ipv6, IPV6_V6ONLY, 1) }
+        let bound = unsafe address.withPointer { pointer, byteCount in unsafe bind(descriptor, pointer, byteCount) }
+        guard bound == 0 else { throw SystemError.last("bind \(portal)") }
+        guard listen(descriptor, backlog) == 0 else { throw SystemError.last("listen \(portal)") }
+        return socket
+    }
+
+    /// The next connection, ready for use; nil when none waits.
+    func accept() throws(SystemError) -> CInt? {
+        let accepted = clinux_accept_next(descriptor)
+        if accepted >= 0 {
+            // We gather responses ourselves: the kernel is not to hold them back as well.
+            _ = clinux_set_option(accepted, clinux_ipproto_tcp, TCP_NODELAY, 1)
+            return accepted
+        }
+        switch clinux_errno() {
+        case EAGAIN, ECONNABORTED, EINTR, EPROTO: return nil
+        default: throw SystemError.last("accept")
+        }
+    }
+
+    /// Ends both directions now: what the peer still sends is refused.
+    func shutdown() { _ = CLinux.shutdown(descriptor, clinux_shut_rdwr) }
+
+    /// Gives the descriptor away: it is not closed.
+    consuming func release() -> CInt {
+        let descriptor = descriptor
+        discard self
+        return descriptor
+    }
+
+    var localAddress: PortalAddress? {
+        unsafe SocketAddress.of(descriptor) { unsafe getsockname($0, $1, $2) }
+    }
+
+    var peerAddress: PortalAddress? {
+        unsafe SocketAddress.of(descriptor) { unsafe getpeername($0, $1, $2) }
+    }
+
+    /// One receive into `vectors`, in order.
+    func receive(into vectors: UnsafeMutableBufferPointer<iovec>) -> Transfer {
+        var message = unsafe msghdr()
+        unsafe message.msg_iov = vectors.baseAddress
+        unsafe message.msg_iovlen = vectors.count
+        return Self.result(unsafe recvmsg(descriptor, &message, 0))
+    }
+
+    /// One send of `vectors`, in order.
+    func send(_ vectors: UnsafeMutableBufferPointer<iovec>) -> Transfer {
+        var message = unsafe msghdr()
+        unsafe message.msg_iov = vectors.baseAddress
+        unsafe message.msg_iovlen = vectors.count
+        return Self.result(unsafe sendmsg(descriptor, &message, clinux_msg_nosignal))
+    }
+
+    private static func result(_ count: Int) -> Transfer {
+        if count > 0 { return .bytes(count) }
+        if count == 0 { return .closed }
+        switch clinux_errno() {
+        case EAGAIN, EINTR: return .wouldBlock
+        case let code: return .failed(code)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import ArgumentParser
+internal import ControlPlane
+
+/// `martlet serve`.
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serves LUNs until SIGTERM or SIGINT.",
+        discussion: """
+            Each LUN is SUBTYPE/REST[,KEY=VALUE]...; they become LUN 0, 1, ... of the target. Keys: size (bytes, or with \
+            K, M, G, T), block-size (512, 1024, 2048, 4096), readonly, serial, vendor, product, write-cache (on, off). A \
+            comma that belongs to a path is written \\,.
+
+            When the LUNs can be used, the URL of each is written to standard output, one on a line. Logs go to standard \
+            error. There is no authentication: serve to loopback, or to networks of hosts that you trust.
+
+            Examples:
+              martlet serve ram/1G
+              martlet serve file//srv/disk.img,size=10G,block-size=4096
+              martlet serve --portal '[::1]:3261' ram/1G qcow//srv/vm.qcow2
+              martlet serve --config martlet.yaml --control /run/martlet/control
+            """)
+
+    @Option(help: ArgumentHelp("Read portals, devices and targets from a YAML file.", valueName: "file"))
+    var config: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Listen on this numeric address; may be repeated. Port 0 picks a free one. (default: 127.0.0.1:3260, or the portals of the file)",
+            valueName: "addr:port"))
+    var portal: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The target of the LUNs given here. (default: \(Configuration.defaultTargetName))", valueName: "iqn"))
+    var target: String?
+
+    @Option(help: ArgumentHelp("Look for handlers here first; may be repeated.", valueName: "dir"))
+    var handlerPath: [String] = []
+
+    @Option(help: ArgumentHelp("Event loops, each a thread. (default: the number of processors)", valueName: "n"))
+    var loops: Int?
+
+    @Option(help: "How the kernel is asked which sockets are ready: auto or epoll. (io_uring is not there yet)")
+    var poller: String = ServeOptions.PollerChoice.auto.rawValue
+
+    @Option(help: ArgumentHelp("Answer the client verbs at this local socket.", valueName: "path"))
+    var control: String?
+
+    @Option(help: ArgumentHelp("Serve OpenMetrics at http://ADDR:PORT/metrics.", valueName: "addr:port"))
+    var metrics: String?
+
+    @Option(help: ArgumentHelp("A folder for what must outlive the process; made when it is not there.", valueName: "dir"))
+    var stateDir: String?
+
+    @Option(help: "Tell this and what is graver: \(Log.levels.joined(separator: ", ")).")
+    var logLevel: String = "info"
+
+    @Argument(help: ArgumentHelp("LUNs, such as ram/1G or file//srv/disk.img.", valueName: "lun-spec"))
+    var luns: [String] = []
+
+    mutating func run() throws {
+        guard let level = Log.level(named: logLevel) else {
+            throw Failure.usage(
+                "--log-level \"\(logLevel)\" is not known: write one of \(Log.levels.joined(separator: ", "))")
+        }
+        Log.start(level: level)
+        var options = ServeOptions()
+        options.configurationPath = config
+        options.portals = portal
+        options.targetName = target
+        options.handlerPaths = handlerPath
+        options.loopCount = loops
+        guard let choice = ServeOptions.PollerChoice(rawValue: poller) else {
+            throw Failure.usage("--poller \"\(poller)\" is not known: write auto or epoll")
+        }
+        options.poller = choice
+        options.controlPath = control
+        options.metricsAddress = metrics
+        options.stateDirectory = stateDir
+        options.lunSpecifications = luns
+        try Server.run(options)
+    }
+}
