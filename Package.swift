@@ -13,6 +13,12 @@ let strict: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
+/// The data path. Exclusive access is checked by the compiler always and at run time in debug builds (`make sanitize`);
+/// in release the run-time checks are left out: they were a seventh of the server's time per command.
+let dataPath: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
+
 /// Swift's own Glibc module with the GNU extensions: fallocate, SEEK_DATA.
 let gnu: [SwiftSetting] = [.unsafeFlags(["-Xcc", "-D_GNU_SOURCE"])]
 
@@ -57,20 +63,20 @@ let package = Package(
 
         // Level 2: pure machines, the loop, the authors' kit.
         .target(name: "ISCSI", dependencies: ["SCSI", "CDigest"], swiftSettings: strict),
-        .target(name: "TargetCore", dependencies: ["SCSI"], swiftSettings: strict),
-        .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict),
+        .target(name: "TargetCore", dependencies: ["SCSI"], swiftSettings: strict + dataPath),
+        .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict + dataPath),
         .target(name: "HandlerKit", dependencies: ["HandlerABI"], swiftSettings: strict),
 
         // Level 3: the edges.
         .target(
             name: "Transport", dependencies: ["EventLoop", "CLinux", "ISCSI", "SCSI", "TargetCore"],
-            swiftSettings: strict),
+            swiftSettings: strict + dataPath),
         .target(
             name: "CHandlerHost", dependencies: ["HandlerABI"], exclude: ["exports.list"], cSettings: c,
             linkerSettings: exportHandlerSymbols),
         .target(
             name: "HandlerHost", dependencies: ["HandlerABI", "CHandlerHost", "CLinux", "TargetCore", "SCSI"],
-            swiftSettings: strict),
+            swiftSettings: strict + dataPath),
 
         // Level 4 and 5.
         .target(
@@ -80,6 +86,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -103,7 +110,8 @@ let package = Package(
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
             swiftSettings: tests),
-        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane"], swiftSettings: tests),
+        .testTarget(
+            name: "ControlPlaneTests", dependencies: ["ControlPlane", "Transport", "TargetCore"], swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
         .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi"], swiftSettings: tests),

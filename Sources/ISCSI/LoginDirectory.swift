@@ -2,7 +2,10 @@
 
 /// What a login asks about targets and access. The transport answers from its configuration.
 public protocol LoginDirectory {
-    func lookUp(targetName: String) -> TargetLookup
+    func lookUp(_ targetName: String) -> TargetLookup
+
+    /// TargetAlias: a name of the target for people to read.
+    func alias(of targetName: String) -> String?
 
     /// Whether this initiator may use the target; `targetName` is nil for discovery.
     func authorizes(initiatorName: String, targetName: String?) -> Bool
@@ -12,14 +15,15 @@ public protocol LoginDirectory {
 }
 
 extension LoginDirectory {
+    public func alias(of targetName: String) -> String? { nil }
+
     public func authorizes(initiatorName: String, targetName: String?) -> Bool { true }
 
     public func authenticator(initiatorName: String, targetName: String?) -> (any Authenticator)? { nil }
 }
 
 public enum TargetLookup: Equatable, Sendable {
-    /// `alias` is for people to read.
-    case found(alias: String?)
+    case found
     case notFound
     case removed
     /// `addresses` as TargetAddress writes them: "host[:port][,portal-group-tag]".
@@ -42,39 +46,4 @@ public enum AuthenticationStep: Equatable, Sendable {
     /// The initiator is who it says; these keys are the answer.
     case succeed(TextParameters)
     case fail
-}
-
-/// What a login has led to.
-public struct LoginOutcome: Equatable, Sendable {
-    public enum SessionType: String, Sendable {
-        case normal = "Normal"
-        case discovery = "Discovery"
-    }
-
-    public var initiatorName: String
-    public var initiatorAlias: String?
-    public var isid: InitiatorSessionIdentifier
-    /// 0 asks for a new session; otherwise the session of this identifier is meant.
-    public var tsih: UInt16
-    public var cid: UInt16
-    public var sessionType: SessionType
-    /// Nil for discovery.
-    public var targetName: String?
-    /// What was negotiated. In a login that names a TSIH only the connection's own values were: those of the session
-    /// stand as the session had them.
-    public var parameters: NegotiatedParameters
-    /// The first CmdSN of the full feature phase: login requests are immediate and take none.
-    public var cmdSN: UInt32
-    /// The StatSN after that of the last Login Response.
-    public var nextStatSN: UInt32
-}
-
-/// What to do after a Login Request.
-public enum LoginStep: Equatable, Sendable {
-    /// Send it; the login goes on.
-    case respond(LoginResponsePDU, text: [UInt8])
-    /// Send it, then close the connection.
-    case refuse(LoginResponsePDU, text: [UInt8])
-    /// Everything is agreed: make the session, then ask the machine for the last response.
-    case establish(LoginOutcome)
 }

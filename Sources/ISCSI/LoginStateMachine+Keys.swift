@@ -8,6 +8,10 @@ extension LoginStateMachine {
     /// The answers to a whole text, and what the target tells unasked.
     mutating func answer(_ text: TextParameters, stage: LoginStage) throws(LoginStatus) -> TextParameters {
         if identity == nil { try identify(text) }
+        // Whoever must be authenticated cannot begin behind the stage for it.
+        guard stage == .securityNegotiation || authenticator == nil || security == .settled else {
+            throw .authenticationFailure
+        }
         var answers = TextParameters()
         for pair in text.pairs where !isDecidedLast(pair.key) { try answer(pair, stage, into: &answers) }
         for pair in text.pairs where isDecidedLast(pair.key) { try answer(pair, stage, into: &answers) }
@@ -26,29 +30,40 @@ extension LoginStateMachine {
     private mutating func identify(_ text: TextParameters) throws(LoginStatus) {
         guard let initiatorName = text[Name.initiatorName] else { throw .missingParameter }
         guard Self.isName(initiatorName) else { throw .initiatorError }
-        let typeName = text[Name.sessionType] ?? LoginOutcome.SessionType.normal.rawValue
-        guard let sessionType = LoginOutcome.SessionType(rawValue: typeName) else { throw .sessionTypeNotSupported }
+        let kind = try kind(text)
         var targetName: String?
-        var targetAlias: String?
-        if sessionType == .normal {
-            guard let name = text[Name.targetName] else { throw .missingParameter }
-            guard Self.isName(name) else { throw .initiatorError }
-            targetAlias = try lookUp(name)
-            targetName = name
-        }
+        if case .normal(let name) = kind { targetName = name }
         guard directory.authorizes(initiatorName: initiatorName, targetName: targetName) else {
             throw .authorizationFailure
         }
-        negotiation.isDiscovery = sessionType == .discovery
+        negotiation.isDiscovery = kind == .discovery
         authenticator = directory.authenticator(initiatorName: initiatorName, targetName: targetName)
         identity = Identity(
-            initiatorName: initiatorName, initiatorAlias: text[Name.initiatorAlias], sessionType: sessionType,
-            targetName: targetName, targetAlias: targetAlias)
+            initiatorName: initiatorName, initiatorAlias: text[Name.initiatorAlias], kind: kind)
     }
 
-    private mutating func lookUp(_ targetName: String) throws(LoginStatus) -> String? {
-        switch directory.lookUp(targetName: targetName) {
-        case .found(let alias): return alias
+    /// SessionType, and the target of a normal session.
+    private mutating func kind(_ text: TextParameters) throws(LoginStatus) -> LoginOutcome.Kind {
+        switch text[Name.sessionType] {
+        case Self.discovery?:
+            return .discovery
+        case Self.normal?, nil:
+            guard let name = text[Name.targetName] else { throw .missingParameter }
+            guard Self.isName(name) else { throw .initiatorError }
+            try lookUp(name)
+            return .normal(targetName: name)
+        case _?:
+            throw .sessionTypeNotSupported
+        }
+    }
+
+    // Values of SessionType (RFC 7143 13.21).
+    private static let normal = "Normal"
+    private static let discovery = "Discovery"
+
+    private mutating func lookUp(_ targetName: String) throws(LoginStatus) {
+        switch directory.lookUp(targetName) {
+        case .found: return
         case .notFound: throw .notFound
         case .removed: throw .targetRemoved
         case .movedTemporarily(let addresses):
@@ -99,15 +114,18 @@ extension LoginStateMachine {
     /// Names are told once, with the first text; an alias may come later.
     private mutating func hear(_ pair: TextParameters.Pair) throws(LoginStatus) {
         guard let identity else { return }
-        switch pair.key {
-        case Name.initiatorName:
+        switch (pair.key, identity.kind) {
+        case (Name.initiatorName, _):
             guard pair.value == identity.initiatorName else { throw .initiatorError }
-        case Name.sessionType:
-            guard pair.value == identity.sessionType.rawValue else { throw .initiatorError }
-        case Name.targetName:
-            guard identity.targetName == nil || pair.value == identity.targetName else { throw .initiatorError }
-        default:
+        case (Name.targetName, .normal(let targetName)):
+            guard pair.value == targetName else { throw .initiatorError }
+        case (Name.sessionType, let kind):
+            guard pair.value == (kind == .discovery ? Self.discovery : Self.normal) else { throw .initiatorError }
+        case (Name.initiatorAlias, _):
             self.identity?.initiatorAlias = pair.value
+        default:
+            // A discovery session may name a target; it has no say.
+            return
         }
     }
 
@@ -151,11 +169,11 @@ extension LoginStateMachine {
     // MARK: What the target tells
 
     private mutating func declare(_ stage: LoginStage, into answers: inout TextParameters) {
-        if !hasDeclaredItself, let identity, identity.sessionType == .normal {
+        if !hasDeclaredItself, case .normal(let targetName)? = identity?.kind {
             // In the first response of a normal session (RFC 7143 13.9).
             hasDeclaredItself = true
             answers.append(Name.targetPortalGroupTag, String(portalGroupTag))
-            if let alias = identity.targetAlias { answers.append(Name.targetAlias, alias) }
+            if let alias = directory.alias(of: targetName) { answers.append(Name.targetAlias, alias) }
         }
         if !hasDeclaredSegmentLength, stage == .loginOperationalNegotiation {
             hasDeclaredSegmentLength = true

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import SCSI
-
 /// The login phase of one connection, the target's side (RFC 7143 6.3): Login Requests in, Login Responses out, until
 /// the login is refused or the session can be made.
 ///
 /// The files beside this one hold what a text means in each stage (LoginStateMachine+Keys).
 public struct LoginStateMachine {
+    /// Bytes of a data segment in login: RFC 7143's default, since nothing else has taken effect yet.
+    public static let maxDataSegmentLength = PDUFramer.defaultMaxDataSegmentLength
     /// Login Requests that one login may take: many times what any authentication needs.
     public static let requestLimit = 128
-    /// Bytes of a data segment in a Login Response: what an initiator takes that has told nothing else yet.
-    public static let responseTextByteLimit = PDUFramer.defaultMaxDataSegmentLength
     /// Bytes of an iSCSI name (RFC 7143 4.2.7.1).
     public static let nameByteLimit = 223
 
@@ -58,9 +56,7 @@ public struct LoginStateMachine {
     struct Identity: Equatable {
         let initiatorName: String
         var initiatorAlias: String?
-        let sessionType: LoginOutcome.SessionType
-        let targetName: String?
-        let targetAlias: String?
+        let kind: LoginOutcome.Kind
     }
 
     enum Security: Equatable {
@@ -94,7 +90,7 @@ public struct LoginStateMachine {
     // MARK: A request
 
     /// One Login Request; `text` is its data segment.
-    public mutating func receive(_ request: LoginRequestPDU, text: RawSpan) -> LoginStep {
+    public mutating func receive(_ request: LoginRequestPDU, text: [UInt8]) -> LoginStep {
         lastRequest = request
         if state == .initial { statSN = request.expStatSN }
         do throws(LoginStatus) {
@@ -104,13 +100,13 @@ public struct LoginStateMachine {
         }
     }
 
-    private mutating func accept(_ request: LoginRequestPDU, _ text: RawSpan) throws(LoginStatus) -> LoginStep {
+    private mutating func accept(_ request: LoginRequestPDU, _ text: [UInt8]) throws(LoginStatus) -> LoginStep {
         requestCount += 1
         guard requestCount <= Self.requestLimit else { throw .initiatorError }
         let stage = try checkHeader(request)
         if !outgoing.isEmpty {
             // Our own text goes on: the initiator may only ask for more of it (RFC 7143 6.2).
-            guard text.byteCount == 0, !request.continues else { throw .initiatorError }
+            guard text.isEmpty, !request.continues else { throw .initiatorError }
             return try proceed(request, stage)
         }
         do throws(TextError) {
@@ -159,7 +155,7 @@ public struct LoginStateMachine {
         guard request.wantsTransit, let next = LoginStage(rawValue: request.rawNextStage), outgoing.fitsOnePDU else {
             return respond(request, stage, transits: false)
         }
-        if stage == .securityNegotiation || next == .fullFeaturePhase {
+        if stage == .securityNegotiation {
             switch security {
             case .settled: break
             case .authenticating: return respond(request, stage, transits: false)
@@ -181,19 +177,20 @@ public struct LoginStateMachine {
         guard let identity else { return nil }
         return LoginOutcome(
             initiatorName: identity.initiatorName, initiatorAlias: identity.initiatorAlias, isid: request.isid,
-            tsih: request.tsih, cid: request.cid, sessionType: identity.sessionType,
-            targetName: identity.targetName, parameters: negotiation.parameters, cmdSN: request.cmdSN,
-            nextStatSN: statSN &+ 1)
+            tsih: request.tsih, cid: request.cid, kind: identity.kind, parameters: negotiation.parameters,
+            cmdSN: request.cmdSN)
     }
 
     // MARK: The end
 
-    /// The session stands: the last response, with which the full feature phase begins once it is sent.
-    /// To be called once, after `establish`; nil otherwise.
-    public mutating func established(tsih: UInt16) -> (response: LoginResponsePDU, text: [UInt8])? {
-        guard state == .establishing, let request = lastRequest else { return nil }
+    /// The session stands: the last response, behind which the full feature phase begins.
+    /// To be called once, after `establish`: anything else is the caller's mistake, and traps.
+    public mutating func established(tsih: UInt16) -> (response: LoginResponsePDU, text: [UInt8]) {
+        guard state == .establishing, let request = lastRequest else {
+            preconditionFailure("a session was established that was not asked for")
+        }
         state = .ended
-        let text = outgoing.nextPiece(maxByteCount: Self.responseTextByteLimit)
+        let text = outgoing.nextPiece(maxByteCount: Self.maxDataSegmentLength)
         var response = makeResponse(request, dataSegmentLength: text.count)
         response.transits = true
         response.rawNextStage = LoginStage.fullFeaturePhase.rawValue
@@ -201,11 +198,19 @@ public struct LoginStateMachine {
         return (response, text)
     }
 
-    /// The session cannot be made. To be called once, after `establish`; nil otherwise.
-    public mutating func refused(_ status: LoginStatus) -> LoginResponsePDU? {
-        guard state == .establishing, case .refuse(let response, _) = refuse(status) else { return nil }
+    /// The session cannot be made: the last response. To be called once, after `establish`, like `established`.
+    public mutating func refused(_ status: LoginStatus) -> LoginResponsePDU {
+        guard state == .establishing, let request = lastRequest else {
+            preconditionFailure("a session was refused that was not asked for")
+        }
+        state = .ended
+        var response = makeResponse(request, dataSegmentLength: 0)
+        response.status = status
         return response
     }
+
+    /// StatSN of the next PDU that has one.
+    public var nextStatSN: UInt32 { statSN }
 
     private mutating func refuse(_ status: LoginStatus) -> LoginStep {
         state = .ended
@@ -219,7 +224,7 @@ public struct LoginStateMachine {
     // MARK: Responses
 
     private mutating func respond(_ request: LoginRequestPDU, _ stage: LoginStage, transits: Bool) -> LoginStep {
-        let text = outgoing.nextPiece(maxByteCount: Self.responseTextByteLimit)
+        let text = outgoing.nextPiece(maxByteCount: Self.maxDataSegmentLength)
         var response = makeResponse(request, dataSegmentLength: text.count)
         response.continues = !outgoing.isEmpty
         response.transits = transits
@@ -239,5 +244,5 @@ public struct LoginStateMachine {
 }
 
 extension OutgoingText {
-    fileprivate var fitsOnePDU: Bool { byteCount <= LoginStateMachine.responseTextByteLimit }
+    fileprivate var fitsOnePDU: Bool { byteCount <= LoginStateMachine.maxDataSegmentLength }
 }

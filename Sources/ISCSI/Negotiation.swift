@@ -47,13 +47,17 @@ struct Negotiation {
         }
         switch key.rule {
         case .or(let path, let offer):
-            return boolean(value, path) { $0 || local[keyPath: offer] }
+            let ours = local[keyPath: offer]
+            return boolean(value, path) { $0 || ours }
         case .and(let path, let offer):
-            return boolean(value, path) { $0 && local[keyPath: offer] }
+            let ours = local[keyPath: offer]
+            return boolean(value, path) { $0 && ours }
         case .minimum(let range, let path, let offer):
-            return number(value, range, path) { min($0, limit(key, local[keyPath: offer])) }
+            let ours = limit(key, local[keyPath: offer])
+            return number(value, range, path) { min($0, ours) }
         case .maximum(let range, let path, let offer):
-            return number(value, range, path) { max($0, local[keyPath: offer]) }
+            let ours = local[keyPath: offer]
+            return number(value, range, path) { max($0, ours) }
         case .digest(let path, let offer):
             return digest(value, path, accepts: local[keyPath: offer])
         case .taskReporting:

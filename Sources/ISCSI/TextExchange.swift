@@ -31,6 +31,8 @@ public struct TextExchange: Equatable, Sendable {
         var requestCount = 0
         var incoming = IncomingText()
         var outgoing = OutgoingText()
+        /// Keys that have had their turn: each has one in an exchange.
+        var settled: Set<String> = []
         /// Takes effect with the last response.
         var maxSendDataSegmentLength: Int?
     }
@@ -46,7 +48,7 @@ public struct TextExchange: Equatable, Sendable {
     ///   - sessionTarget: the target of a normal session; nil for discovery.
     ///   - targets: what this initiator may be told about.
     public mutating func receive(
-        _ request: TextRequestPDU, text: RawSpan, parameters: inout NegotiatedParameters, sessionTarget: String?,
+        _ request: TextRequestPDU, text: [UInt8], parameters: inout NegotiatedParameters, sessionTarget: String?,
         targets: (SendTargets.Scope) -> [SendTargets.Record]
     ) throws(PDUError) -> TextAnswer {
         var exchange = try exchange(of: request)
@@ -84,7 +86,7 @@ public struct TextExchange: Equatable, Sendable {
     }
 
     private func take(
-        _ request: TextRequestPDU, _ text: RawSpan, into exchange: inout Open, _ parameters: NegotiatedParameters,
+        _ request: TextRequestPDU, _ text: [UInt8], into exchange: inout Open, _ parameters: NegotiatedParameters,
         _ sessionTarget: String?, _ targets: (SendTargets.Scope) -> [SendTargets.Record]
     ) throws(PDUError) {
         exchange.requestCount += 1
@@ -93,7 +95,7 @@ public struct TextExchange: Equatable, Sendable {
         }
         if !exchange.outgoing.isEmpty {
             // Our own text goes on: the initiator may only ask for more of it.
-            guard text.byteCount == 0, !request.continues else { throw .reject(.protocolError) }
+            guard text.isEmpty, !request.continues else { throw .reject(.protocolError) }
             return
         }
         let whole: TextParameters
@@ -103,6 +105,9 @@ public struct TextExchange: Equatable, Sendable {
             whole = try exchange.incoming.take()
         } catch {
             throw .reject(error == .tooLong ? .longOperationReject : .protocolError)
+        }
+        for pair in whole.pairs {
+            guard exchange.settled.insert(pair.key).inserted else { throw .reject(.protocolError) }
         }
         exchange.outgoing = OutgoingText(answer(whole, &exchange, parameters, sessionTarget, targets))
     }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import SCSI
-
 /// Why a text is no list of key=value pairs.
 public enum TextError: Error, Equatable, Sendable, CaseIterable {
     /// The last pair has no zero byte behind it.
@@ -138,10 +136,9 @@ struct IncomingText: Equatable, Sendable {
     var isEmpty: Bool { bytes.isEmpty }
 
     /// Throws when it is more than a text may be; nothing is added then.
-    mutating func append(_ piece: RawSpan) throws(TextError) {
-        guard piece.byteCount <= TextParameters.byteLimit - bytes.count else { throw .tooLong }
-        bytes.reserveCapacity(bytes.count + piece.byteCount)
-        for index in 0..<piece.byteCount { bytes.append(piece.uint8(at: index)) }
+    mutating func append(_ piece: [UInt8]) throws(TextError) {
+        guard piece.count <= TextParameters.byteLimit - bytes.count else { throw .tooLong }
+        bytes += piece
     }
 
     /// The whole text, which is forgotten here.

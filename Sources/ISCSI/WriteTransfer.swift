@@ -39,6 +39,12 @@ public struct WriteTransfer: Equatable, Sendable {
         public let offset: Int
         public let byteCount: Int
         public let r2tSN: UInt32
+
+        public init(offset: Int, byteCount: Int, r2tSN: UInt32) {
+            self.offset = offset
+            self.byteCount = byteCount
+            self.r2tSN = r2tSN
+        }
     }
 
     /// Bytes that the initiator will send in all, if asked for them.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// ADDITIONAL SENSE CODE and ADDITIONAL SENSE CODE QUALIFIER (SPC-4 4.5.7, names as T10 assigns them).
+/// ADDITIONAL SENSE CODE and ADDITIONAL SENSE CODE QUALIFIER (SPC-4 4.5, names as T10 assigns them).
 public struct AdditionalSense: Hashable, Sendable {
     public let asc: UInt8
     public let ascq: UInt8

@@ -31,11 +31,11 @@ public struct BlockRange: Equatable, Sendable {
     }
 }
 
-/// The block range of a CDB and the bits that say how it is accessed (SBC-4 5). Which of the bits a command has,
+/// The block range of a CDB and the bits that say how it is accessed (SBC-4 clause 5). Which of the bits a command has,
 /// its usage mask says; a bit that a command does not define is zero once its reserved bits were checked.
 public struct BlockAccess: Equatable, Sendable {
     public var range: BlockRange
-    /// Byte 1 (byte 10 of a 32-byte CDB), as `flags` gives it a meaning. Zero with 6 bytes.
+    /// Byte 1, or byte 10 of a 32-byte CDB: its bits mean what the command says. Zero with 6 bytes.
     @usableFromInline var flagByte: UInt8
     /// GROUP NUMBER.
     public var groupNumber: UInt8
@@ -47,7 +47,7 @@ public struct BlockAccess: Equatable, Sendable {
         self.groupNumber = groupNumber
     }
 
-    /// READ(6) and WRITE(6): 21 bits of address; a TRANSFER LENGTH of zero means 256 blocks (SBC-4 5.13).
+    /// READ(6) and WRITE(6): 21 bits of address; a TRANSFER LENGTH of zero means 256 blocks.
     @inlinable
     public init(sixByte cdb: CommandDescriptorBlock) {
         let count = UInt64(cdb[4])
@@ -85,7 +85,7 @@ public struct BlockAccess: Equatable, Sendable {
             lba: cdb.uint64(at: 12), count: UInt64(cdb.uint32(at: 28)), flagByte: cdb[10], groupNumber: cdb[6] & 0x3F)
     }
 
-    /// COMPARE AND WRITE: as 16 bytes, but NUMBER OF LOGICAL BLOCKS is byte 13 alone (SBC-4 5.3).
+    /// COMPARE AND WRITE: as 16 bytes, but NUMBER OF LOGICAL BLOCKS is byte 13 alone.
     @inlinable
     public init(compareAndWrite cdb: CommandDescriptorBlock) {
         self.init(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Block Limits VPD page B0h (SBC-4 6.6.4). Zero: not told, or no limit, as each field says.
+/// Block Limits VPD page B0h (SBC-4). Zero: not told, or no limit, as each field says.
 public struct BlockLimits: Equatable, Sendable {
     /// WSNZ: WRITE SAME refuses a NUMBER OF LOGICAL BLOCKS of zero, instead of taking it as "to the end".
     public var refusesWriteSameOfZeroBlocks = false
@@ -51,7 +51,7 @@ public struct BlockLimits: Equatable, Sendable {
     }
 }
 
-/// Block Device Characteristics VPD page B1h (SBC-4 6.6.2).
+/// Block Device Characteristics VPD page B1h (SBC-4).
 public struct BlockDeviceCharacteristics: Equatable, Sendable {
     public var rotation = Rotation.notReported
     public var formFactor = FormFactor.notReported
@@ -78,11 +78,11 @@ public struct BlockDeviceCharacteristics: Equatable, Sendable {
     /// NOMINAL FORM FACTOR.
     public enum FormFactor: UInt8, Sendable {
         case notReported = 0
-        case inches5_25 = 1
-        case inches3_5 = 2
-        case inches2_5 = 3
-        case inches1_8 = 4
-        case lessThanInches1_8 = 5
+        case fiveAndAQuarterInches = 1
+        case threeAndAHalfInches = 2
+        case twoAndAHalfInches = 3
+        case oneAndEightTenthsInches = 4
+        case smaller = 5
     }
 
     public init() {}
@@ -98,7 +98,7 @@ public struct BlockDeviceCharacteristics: Equatable, Sendable {
     }
 }
 
-/// Logical Block Provisioning VPD page B2h (SBC-4 6.6.6).
+/// Logical Block Provisioning VPD page B2h (SBC-4).
 public struct LogicalBlockProvisioning: Equatable, Sendable {
     /// THRESHOLD EXPONENT; zero: thresholds are not supported.
     public var thresholdExponent: UInt8 = 0

@@ -49,7 +49,7 @@ extension CommandDescriptorBlock {
     }
 }
 
-/// Where an operation code has its SERVICE ACTION field (SPC-4 4.2.2.3, table D.2).
+/// Where an operation code has its SERVICE ACTION field (SPC-4 4.2.5.2).
 public enum ServiceActionField: Sendable {
     case none
     case lowFiveBitsOfByte1

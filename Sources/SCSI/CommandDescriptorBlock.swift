@@ -42,29 +42,31 @@ public struct CommandDescriptorBlock: Equatable, Sendable {
         byteCount = 16
     }
 
+    // Offsets are nearly always constants: always inlined, a field is a load, a shift and perhaps a mask.
+
     /// Byte `index`, 0 to 31.
-    @inlinable
+    @inlinable @inline(__always)
     public subscript(_ index: Int) -> UInt8 {
         words.byte(index)
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public func uint16(at offset: Int) -> UInt16 {
         UInt16(self[offset]) << 8 | UInt16(self[offset + 1])
     }
 
     /// Three bytes.
-    @inlinable
+    @inlinable @inline(__always)
     public func uint24(at offset: Int) -> UInt32 {
         UInt32(self[offset]) << 16 | UInt32(uint16(at: offset + 1))
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public func uint32(at offset: Int) -> UInt32 {
         UInt32(truncatingIfNeeded: words.word(at: offset) >> 32)
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public func uint64(at offset: Int) -> UInt64 {
         words.word(at: offset)
     }
@@ -118,7 +120,7 @@ struct CDBWords: Equatable, Sendable {
     }
 
     /// Word `index`; zero outside 0 to 3.
-    @inlinable
+    @inlinable @inline(__always)
     subscript(_ index: Int) -> UInt64 {
         switch index {
         case 0: first
@@ -129,13 +131,13 @@ struct CDBWords: Equatable, Sendable {
         }
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     func byte(_ index: Int) -> UInt8 {
         UInt8(truncatingIfNeeded: self[index >> 3] >> (56 - 8 * UInt64(index & 7)))
     }
 
     /// Eight bytes from byte `offset`; zero behind the end.
-    @inlinable
+    @inlinable @inline(__always)
     func word(at offset: Int) -> UInt64 {
         let shift = 8 * UInt64(offset & 7)
         // A shift of 64 gives zero.

@@ -84,7 +84,7 @@ public struct DesignationDescriptor: Equatable, Sendable {
     }
 }
 
-/// PROTOCOL IDENTIFIER (SPC-4 7.6.1).
+/// PROTOCOL IDENTIFIER (SPC-4 7.6).
 public enum ProtocolIdentifier: UInt8, Sendable {
     case fibreChannel = 0x0
     case sbp = 0x3

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One LBA status descriptor: 16 bytes (SBC-4 5.6.3).
+/// One LBA status descriptor: 16 bytes (SBC-4, GET LBA STATUS).
 public struct LBAStatusDescriptor: Equatable, Sendable {
     public var lba: UInt64
     /// Blocks.
@@ -21,7 +21,7 @@ public struct LBAStatusDescriptor: Equatable, Sendable {
     }
 }
 
-/// Parameter data of GET LBA STATUS (SBC-4 5.6.2): eight bytes, then the descriptors.
+/// Parameter data of GET LBA STATUS (SBC-4): eight bytes, then the descriptors.
 public struct GetLBAStatusData: Equatable, Sendable {
     public static let headerByteCount = 8
     public static let descriptorByteCount = 16

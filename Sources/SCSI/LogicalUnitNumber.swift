@@ -34,7 +34,7 @@ public struct LogicalUnitNumber: Hashable, Sendable {
     private static let extendedFlatSpaceByte: UInt64 = 0xD2
     private static let longExtendedFlatSpaceByte: UInt64 = 0xE2
 
-    /// SAM-5 4.7.7, the two highest bits of byte 0.
+    /// ADDRESS METHOD, the two highest bits of byte 0.
     public enum AddressMethod: UInt64, Sendable {
         case peripheralDevice = 0
         case flatSpace = 1
@@ -86,12 +86,12 @@ public struct LogicalUnitNumber: Hashable, Sendable {
         return Int(rawValue >> 56)
     }
 
-    /// Whether this is a well known logical unit (SAM-5 4.7.7.5.2).
+    /// Whether this is a well known logical unit (SAM-5 4.7).
     public var isWellKnown: Bool {
         rawValue >> 56 == Self.wellKnownByte && rawValue & 0xFFFF_FFFF_FFFF == 0
     }
 
-    /// SPC-4 8.1 to 8.5: the W-LUN in byte 1.
+    /// The W-LUN stands in byte 1 (SPC-4 8).
     private init(wellKnown: UInt64) {
         rawValue = Self.wellKnownByte << 56 | wellKnown << 48
     }
@@ -102,7 +102,7 @@ public struct LogicalUnitNumber: Hashable, Sendable {
     public static let securityProtocol = LogicalUnitNumber(wellKnown: 0x04)
     public static let managementProtocol = LogicalUnitNumber(wellKnown: 0x05)
 
-    /// SAM-5 4.7.7.5.5: no logical unit is meant.
+    /// "Logical unit not specified": no logical unit is meant.
     public static let notSpecified = LogicalUnitNumber(rawValue: .max)
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// PC of MODE SENSE: which values of a page are meant (SPC-4 6.13.1).
+/// PC of MODE SENSE: which values of a page are meant (SPC-4 6.13).
 public enum ModePageControl: UInt8, Sendable {
     case current = 0
     case changeable = 1
@@ -117,7 +117,7 @@ public struct ModeBit: Equatable, Sendable {
         pageCode: ModePageCode.informationalExceptionsControl, byte: 2, mask: 0x08)
 }
 
-/// PAGE CODE values (SPC-4 7.5, SBC-4 6.5).
+/// PAGE CODE values (SPC-4 7.5, SBC-4 clause 6).
 public enum ModePageCode {
     public static let readWriteErrorRecovery: UInt8 = 0x01
     public static let caching: UInt8 = 0x08

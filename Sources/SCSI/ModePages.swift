@@ -40,7 +40,7 @@ public struct ModePages: Equatable, Sendable {
         pages.firstIndex { $0.code == code && $0.subpage == subpage }
     }
 
-    /// The pages that PAGE CODE and SUBPAGE CODE of MODE SENSE name (SPC-4 table 176).
+    /// The pages that PAGE CODE and SUBPAGE CODE of MODE SENSE name (SPC-4 6.13).
     ///
     /// Throws INVALID FIELD IN CDB, pointing at the code, when there is none.
     func pages(code: UInt8, subpage: UInt8) throws(SenseData) -> [ModePage] {
@@ -59,12 +59,12 @@ public struct ModePages: Equatable, Sendable {
 }
 
 extension ModePage {
-    /// Read-Write Error Recovery mode page (SBC-4 6.5.10): 12 bytes. Retries and time limit are the store's own.
+    /// Read-Write Error Recovery mode page (SBC-4): 12 bytes. Retries and time limit are the store's own.
     public static var readWriteErrorRecovery: ModePage {
         ModePage(code: ModePageCode.readWriteErrorRecovery, defaults: [UInt8](repeating: 0, count: 10))
     }
 
-    /// Caching mode page (SBC-4 6.5.6): 20 bytes. No retention priorities, no prefetch limits.
+    /// Caching mode page (SBC-4): 20 bytes. No retention priorities, no prefetch limits.
     public static var caching: ModePage {
         ModePage(code: ModePageCode.caching, defaults: [UInt8](repeating: 0, count: 18))
     }
@@ -78,7 +78,7 @@ extension ModePage {
         return ModePage(code: ModePageCode.control, defaults: body)
     }
 
-    /// Informational Exceptions Control mode page (SPC-4 7.5.12, SBC-4 6.5.8): 12 bytes.
+    /// Informational Exceptions Control mode page (SBC-4): 12 bytes.
     public static var informationalExceptionsControl: ModePage {
         ModePage(code: ModePageCode.informationalExceptionsControl, defaults: [UInt8](repeating: 0, count: 10))
     }

@@ -26,7 +26,7 @@ public struct ModeSelectRequest: Equatable, Sendable {
 }
 
 extension ModePages {
-    /// Takes a mode parameter list (SPC-4 7.5.3): either all of its values, or, when it throws, none.
+    /// Takes a mode parameter list (SPC-4 7.5): either all of its values, or, when it throws, none.
     ///
     /// - `list`: all PARAMETER LIST LENGTH bytes; an empty one changes nothing.
     /// - `medium`: what a block descriptor must agree with: neither the block length nor the capacity changes.

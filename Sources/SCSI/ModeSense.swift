@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a mode parameter block descriptor says (SBC-4 6.5.2).
+/// What a mode parameter block descriptor says (SBC-4, mode parameters).
 public struct ModeBlockDescriptor: Equatable, Sendable {
     public var blockCount: UInt64
     /// Bytes of one logical block.
@@ -49,7 +49,7 @@ public struct ModeSenseRequest: Equatable, Sendable {
     }
 }
 
-/// Mode parameter data for the initiator (SPC-4 7.5.3): header, block descriptor, pages.
+/// Mode parameter data for the initiator (SPC-4 7.5): header, block descriptor, pages.
 public struct ModeParameterData: Equatable, Sendable {
     public var pages: ModePages
     public var blockDescriptor: ModeBlockDescriptor

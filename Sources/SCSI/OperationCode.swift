@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Operation codes of direct access block devices (SPC-4 table D.1, SBC-4 table 34).
+/// Operation codes of direct access block devices (SPC-4 clause 6, SBC-4 clause 5).
 public enum OperationCode: UInt8, Sendable, CaseIterable {
     case testUnitReady = 0x00
     case requestSense = 0x03

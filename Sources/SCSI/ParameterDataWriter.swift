@@ -64,7 +64,7 @@ public struct ParameterDataWriter: ~Copyable, ~Escapable {
     }
 
     /// `text` in exactly `fieldByteCount` bytes: left-aligned ASCII, filled up with spaces, cut off when longer
-    /// (SPC-4 4.4.1). What is not printable ASCII becomes a question mark.
+    ///. What is not printable ASCII becomes a question mark.
     public mutating func append(ascii text: String, fieldByteCount: Int) {
         var room = fieldByteCount
         for byte in text.utf8.prefix(fieldByteCount) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// TYPE of a persistent reservation (SPC-4 table 193).
+/// TYPE of a persistent reservation (SPC-4 6.15.3).
 public enum ReservationType: UInt8, Sendable, CaseIterable {
     case writeExclusive = 0x1
     case exclusiveAccess = 0x3
@@ -63,7 +63,7 @@ public struct RegistrationStatus: Equatable, Sendable {
 
 /// What REPORT CAPABILITIES says (SPC-4 6.15.4).
 public struct ReservationCapabilities: Equatable, Sendable {
-    /// CRH: RESERVE and RELEASE of registrants end as SPC-4 5.12.3 says, instead of with a conflict.
+    /// CRH: RESERVE and RELEASE of registrants end as SPC-4 5.13.3 says, instead of with a conflict.
     public var handlesCompatibleReservation = false
     /// SIP_C: SPEC_I_PT.
     public var canSpecifyInitiatorPorts = false

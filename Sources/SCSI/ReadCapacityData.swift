@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Parameter data of READ CAPACITY(10) (SBC-4 5.20: 8 bytes) and READ CAPACITY(16) (SBC-4 5.21: 32 bytes).
+/// Parameter data of READ CAPACITY(10) (8 bytes) and READ CAPACITY(16) (32 bytes), SBC-4.
 public struct ReadCapacityData: Equatable, Sendable {
     public static let tenByteCount = 8
     public static let sixteenByteCount = 32

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// SELECT REPORT of REPORT LUNS (SPC-5 6.34). All other values are reserved or vendor specific.
+/// SELECT REPORT of REPORT LUNS (SPC-5). All other values are reserved or vendor specific.
 public enum SelectReport: UInt8, Sendable {
     /// All but well known logical units.
     case addressed = 0x00

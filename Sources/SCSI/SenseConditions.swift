@@ -206,7 +206,7 @@ extension SenseData {
     }
 
     /// A difference in VERIFY or COMPARE AND WRITE. `offset`: the first byte that differs, counted from the start of
-    /// the compared data, where it is known (SBC-4 5.3, 5.32).
+    /// the compared data, where it is known.
     public static func miscompare(atByte offset: UInt64? = nil) -> SenseData {
         SenseData(.miscompare, .miscompareDuringVerifyOperation, information: offset)
     }

@@ -54,7 +54,7 @@ public struct SenseData: Error, Equatable, Sendable {
     }
 }
 
-/// The SENSE KEY SPECIFIC field (SPC-4 4.5.2.4): three bytes, in a form that follows from the sense key.
+/// The SENSE KEY SPECIFIC field (SPC-4 4.5): three bytes, in a form that follows from the sense key.
 public enum SenseKeySpecific: Equatable, Sendable {
     /// ILLEGAL REQUEST: the field in error.
     case fieldPointer(FieldPointer)
@@ -67,7 +67,7 @@ public enum SenseKeySpecific: Equatable, Sendable {
     /// UNIT ATTENTION: whether conditions were lost because the queue was full.
     case unitAttentionQueueOverflow(Bool)
 
-    /// SPC-4 table 32.
+    /// Of a field of the CDB or the parameter list.
     public struct FieldPointer: Equatable, Sendable {
         /// C/D: the field stands in the CDB, otherwise in the parameter list.
         public var isInCDB: Bool
@@ -84,7 +84,7 @@ public enum SenseKeySpecific: Equatable, Sendable {
         }
     }
 
-    /// SPC-4 table 35.
+    /// Of a field of a segment descriptor or the parameter list of a copy.
     public struct SegmentPointer: Equatable, Sendable {
         /// SD: the pointer counts from the start of the segment descriptor, otherwise of the parameter list.
         public var isInSegmentDescriptor: Bool

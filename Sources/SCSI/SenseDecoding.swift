@@ -22,7 +22,7 @@ extension SenseData {
         unsafe self.init(bytes.span.bytes)
     }
 
-    /// SPC-4 table 47: fields behind the end of a short answer are absent, that is zero.
+    /// Fields behind the end of a short answer are absent, that is zero.
     private init?(fixed bytes: RawSpan) {
         guard bytes.byteCount >= 3, let key = SenseKey(rawValue: bytes.uint8(at: 2) & 0x0F) else { return nil }
         var count = bytes.byteCount

@@ -86,7 +86,7 @@ extension SenseData {
     }
 }
 
-/// RESPONSE CODE (SPC-4 table 27).
+/// RESPONSE CODE (SPC-4 4.5).
 enum SenseResponseCode: UInt8 {
     case fixedCurrent = 0x70
     case fixedDeferred = 0x71
@@ -104,7 +104,7 @@ enum SenseLayout {
     static let headerByteCount = 8
 }
 
-/// Sense data descriptors (SPC-4 table 28) that this type keeps.
+/// Sense data descriptors (SPC-4 4.5.2) that this type keeps.
 enum SenseDescriptorType: UInt8 {
     case information = 0x00
     case commandSpecificInformation = 0x01
@@ -130,7 +130,6 @@ enum SenseDescriptorType: UInt8 {
 
 extension SenseKeySpecific {
     private static let sksv: UInt32 = 0x80_0000
-    /// C/D of a field pointer, SD of a segment pointer's byte 0 is one bit lower.
     private static let commandData: UInt32 = 0x40_0000
     private static let segmentDescriptor: UInt32 = 0x20_0000
     private static let bitPointerValid: UInt32 = 0x08_0000
@@ -156,7 +155,7 @@ extension SenseKeySpecific {
         return bitPointerValid | UInt32(bit & 0x07) << 16 | UInt32(byte)
     }
 
-    /// What the three bytes mean with `key` (SPC-4 table 31); nil with SKSV zero or a key that gives them no meaning.
+    /// What the three bytes mean with `key` (SPC-4 4.5); nil with SKSV zero or a key that gives them no meaning.
     init?(_ field: UInt32, key: SenseKey) {
         guard field & Self.sksv != 0 else { return nil }
         let value = UInt16(truncatingIfNeeded: field)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sense keys (SPC-4 4.5.6).
+/// Sense keys (SPC-4 4.5).
 public enum SenseKey: UInt8, Sendable, CaseIterable {
     case noSense = 0x0
     case recoveredError = 0x1

@@ -33,7 +33,7 @@ public struct Peripheral: Equatable, Sendable {
     var byte: UInt8 { qualifier.rawValue << 5 | deviceType.rawValue }
 }
 
-/// VERSION DESCRIPTOR values (SPC-4 table 142 and T10's later assignments), none claiming a revision.
+/// VERSION DESCRIPTOR values (SPC-4 6.6.2 and T10's later assignments), none claiming a revision.
 public enum VersionDescriptor: UInt16, Sendable {
     case sam5 = 0x00A0
     case spc4 = 0x0460
@@ -72,7 +72,7 @@ public struct StandardInquiryData: Equatable, Sendable {
     /// At most eight are written.
     public var versionDescriptors: [VersionDescriptor] = [.sam5, .iSCSI, .spc4, .sbc3]
 
-    /// VERSION (SPC-4 table 139).
+    /// VERSION.
     public enum Version: UInt8, Sendable {
         case spc3 = 0x05
         case spc4 = 0x06

@@ -88,7 +88,7 @@ public struct SupportedCommand: Equatable, Sendable {
         writer.fill(dataLength)
     }
 
-    /// SUPPORT of the one_command parameter data (SPC-4 table 296).
+    /// SUPPORT of the one_command parameter data.
     private enum Support {
         static let notSupported: UInt8 = 0x1
         static let asStandardized: UInt8 = 0x3

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A TransportID for iSCSI (SPC-4 7.6.4.6): the name of an initiator device (format 00b), or of an initiator port
+/// A TransportID for iSCSI (SPC-4 7.6.4): the name of an initiator device (format 00b), or of an initiator port
 /// with its ISID (format 01b, `NAME,i,0xISID`).
 public struct TransportID: Hashable, Sendable {
     /// The name as it stands in the TransportID, without its terminating zero.

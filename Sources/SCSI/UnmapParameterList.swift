@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The parameter list of UNMAP (SBC-4 5.30): eight bytes, then 16 for each block descriptor.
+/// The parameter list of UNMAP (SBC-4): eight bytes, then 16 for each block descriptor.
 ///
 /// Only the count is kept: the descriptors stay in the command's buffer and are read there, one after the other.
 public struct UnmapParameterList: Equatable, Sendable {

@@ -69,7 +69,7 @@ public struct VitalProductData: Equatable, Sendable {
         return true
     }
 
-    /// SPC-4 7.8.15: ascending, itself included.
+    /// SPC-4 7.8.16: ascending, itself included.
     private func writeSupportedPages(to writer: inout ParameterDataWriter) {
         writer.append(peripheral.byte)
         writer.append(PageCode.supportedPages.rawValue)
@@ -92,8 +92,9 @@ public struct ExtendedInquiryData: Equatable, Sendable {
     public var supportsSimple = true
     /// V_SUP: a volatile cache can be present.
     public var hasVolatileCache = false
-    /// LUICLR: one report of REPORTED LUNS DATA HAS CHANGED clears it for all logical units of the I_T nexus.
-    public var clearsReportedLUNsChangeOnce = false
+    /// LUICLR: one report of REPORTED LUNS DATA HAS CHANGED clears it for all logical units of the I_T nexus,
+    /// as SPC-4 requires.
+    public var clearsReportedLUNsChangeOnce = true
     /// MAXIMUM SUPPORTED SENSE DATA LENGTH, bytes; zero does not tell.
     public var maximumSenseByteCount: UInt8 = 0
 

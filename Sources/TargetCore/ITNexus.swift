@@ -19,7 +19,7 @@ public final class ITNexus {
     /// By flat logical unit number.
     private(set) var units: [NexusUnit?] = []
     private(set) var absentUnit: NexusUnit!
-    var ready = ReadyQueue()
+    let ready = ReadyQueue()
     var isDraining = false
     /// Waits of task management for aborted tasks.
     var quietWaits: [QuietWait] = []
@@ -116,13 +116,15 @@ public final class ITNexus {
         return unit
     }
 
+    var presentUnits: [NexusUnit] { units.compactMap { $0 } }
+
     // MARK: - The end
 
     /// Nexus loss (SAM-5 6.3.4): all tasks are aborted. `completion` is called in the loop's thread, perhaps before
     /// this returns, when none of them can touch a medium any more; after that no callback comes.
     public func close(completion: @escaping () -> Void) {
         isClosed = true
-        abort(units.compactMap { $0 } + [absentUnit], where: { _ in true }) { [self] in
+        abort(.all, of: presentUnits + [absentUnit]) { [self] in
             for case let unit? in units {
                 if let attachment = unit.attachment { unit.unit.reservations.releaseReserve(of: attachment) }
                 unit.detach()

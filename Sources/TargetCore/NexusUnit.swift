@@ -12,7 +12,7 @@ final class NexusUnit {
     private(set) var attachment: UnitAttachment?
     let isAbsent: Bool
     unowned let nexus: ITNexus
-    var taskSet = TaskSet()
+    let taskSet = TaskSet()
     /// In the chain of units to whose devices this turn has submitted requests.
     var isTouched = false
     var nextTouched: NexusUnit?

@@ -133,7 +133,8 @@ struct PersistentReservation: Sendable {
         return replaceReservation(reservation, by: nexus, victimKey: victimKey, type: type)
     }
 
-    private mutating func removeRegistrations(of victimKey: UInt64, by nexus: NexusIdentity) throws(Refusal) -> Effects {
+    private mutating func removeRegistrations(of victimKey: UInt64, by nexus: NexusIdentity) throws(Refusal) -> Effects
+    {
         guard victimKey != 0 else { throw .refused(.invalidFieldInParameterList(byte: serviceActionKeyByte)) }
         let victims = registrations.filter { $0.key == victimKey }.map(\.nexus)
         guard !victims.isEmpty else { throw .reservationConflict }
@@ -164,7 +165,8 @@ struct PersistentReservation: Sendable {
         return effects
     }
 
-    private func tell(_ attention: UnitAttention, except exempt: NexusIdentity? = nil) -> [NexusIdentity: UnitAttention] {
+    private func tell(_ attention: UnitAttention, except exempt: NexusIdentity? = nil) -> [NexusIdentity: UnitAttention]
+    {
         var told: [NexusIdentity: UnitAttention] = [:]
         for registration in registrations where registration.nexus != exempt { told[registration.nexus] = attention }
         return told

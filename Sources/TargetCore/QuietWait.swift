@@ -36,11 +36,26 @@ final class QuietGroup: Sendable {
 }
 
 extension ITNexus {
-    /// Aborts the tasks of `units` for which `isAffected` holds (SAM-5 7.2 and on). `completion` is called, perhaps
+    /// Which tasks of a task set a function is about.
+    enum AffectedTasks {
+        case all
+        case tagged(UInt64)
+        case allBut(SCSITask)
+
+        func contains(_ task: SCSITask) -> Bool {
+            switch self {
+            case .all: true
+            case .tagged(let tag): task.tag == tag
+            case .allBut(let exempt): task !== exempt
+            }
+        }
+    }
+
+    /// Aborts the affected tasks of `units` (SAM-5 7.2 and on). `completion` is called, perhaps
     /// before this returns, when each of them has ended: none can touch a medium or its buffer any more. Tasks that
     /// gather data or wait for others end at once; those whose request is in a device end when it has completed.
-    func abort(_ units: [NexusUnit], where isAffected: (SCSITask) -> Bool, completion: @escaping () -> Void) {
-        let affected = units.flatMap { $0.taskSet.tasks.filter(isAffected) }
+    func abort(_ affectedTasks: AffectedTasks, of units: [NexusUnit], completion: @escaping () -> Void) {
+        let affected = units.flatMap { $0.taskSet.tasks.filter(affectedTasks.contains) }
         for task in affected { task.isAborted = true }
         let wait = QuietWait(tasks: affected, completion: completion)
         quietWaits.append(wait)

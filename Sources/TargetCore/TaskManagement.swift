@@ -48,10 +48,10 @@ extension ITNexus {
         switch function {
         case .abortTask:
             guard unit.taskSet.firstTask(where: { $0.tag == tag }) != nil else { return completion(.taskDoesNotExist) }
-            abort([unit], where: { $0.tag == tag }) { completion(.functionComplete) }
+            abort(.tagged(tag), of: [unit]) { completion(.functionComplete) }
         case .abortTaskSet, .clearTaskSet:
             // TST 001b: the task set is that of this nexus alone.
-            abort([unit], where: { _ in true }) { completion(.functionComplete) }
+            abort(.all, of: [unit]) { completion(.functionComplete) }
         case .logicalUnitReset:
             reset([unit.unit], .busDeviceResetFunction) { completion(.functionComplete) }
         case .queryTask:
@@ -69,7 +69,7 @@ extension ITNexus {
 
     /// Every logical unit of the target, and what this nexus asked of numbers without one.
     private func resetTarget(_ attention: UnitAttention, completion: @escaping () -> Void) {
-        abort([absentUnit], where: { _ in true }) { [self] in
+        abort(.all, of: [absentUnit]) { [self] in
             reset(units.compactMap { $0?.unit }, attention, completion: completion)
         }
     }
@@ -84,11 +84,11 @@ extension ITNexus {
             for unit in affected { unit.resetState() }
             completion()
         }
-        let own = units.compactMap { $0 }.filter { unit in affected.contains { $0 === unit.unit } }
-        guard !others.isEmpty else { return abort(own, where: { _ in true }, completion: ended) }
+        let own = presentUnits.filter { unit in affected.contains { $0 === unit.unit } }
+        guard !others.isEmpty else { return abort(.all, of: own, completion: ended) }
 
         let group = QuietGroup(count: others.count + 1, loop: loop, completion: ended)
-        abort(own, where: { _ in true }) { group.leave() }
+        abort(.all, of: own) { group.leave() }
         for (unit, attachment) in others {
             attachment.loop.perform { attachment.nexus.value.abortAll(for: unit) { group.leave() } }
         }
@@ -96,24 +96,24 @@ extension ITNexus {
 
     /// In the thread of this nexus's loop, asked by another.
     func abortAll(for unit: LogicalUnit, completion: @escaping () -> Void) {
-        abort(units.compactMap { $0 }.filter { $0.unit === unit }, where: { _ in true }, completion: completion)
+        abort(.all, of: presentUnits.filter { $0.unit === unit }, completion: completion)
     }
 
     /// In the thread of this nexus's loop: another nexus clears the tasks of this one for `unit`. With TAS zero the
     /// initiator learns of it by a unit attention, where there was a task.
     func abortCleared(for unit: LogicalUnit, except exempt: SCSITask?, completion: @escaping () -> Void) {
-        let affected = units.compactMap { $0 }.filter { $0.unit === unit }
+        let affected = presentUnits.filter { $0.unit === unit }
         for unit in affected where exempt == nil && unit.taskSet.count > 0 {
             unit.attentions.post(.commandsClearedByAnotherInitiator)
         }
-        abort(affected, where: { $0 !== exempt }, completion: completion)
+        abort(exempt.map(AffectedTasks.allBut) ?? .all, of: affected, completion: completion)
     }
 
     /// I_T NEXUS RESET (SAM-5 7.6): as if the nexus had been lost, but it stays.
     private func resetNexus(completion: @escaping () -> Void) {
-        let all = units.compactMap { $0 }
+        let all = presentUnits
         for unit in all { unit.attentions.post(.iTNexusLoss) }
-        abort(all + [absentUnit], where: { _ in true }) {
+        abort(.all, of: all + [absentUnit]) {
             for unit in all {
                 if let attachment = unit.attachment { unit.unit.reservations.releaseReserve(of: attachment) }
             }

@@ -82,7 +82,8 @@ extension SCSITask {
         var offset = 0
         while offset + 8 <= left.count {
             // Safe: within both buffers, and every bit pattern is an integer.
-            let isEqual = unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            let isEqual =
+                unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
                 == right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
             guard isEqual else { break }
             offset += 8

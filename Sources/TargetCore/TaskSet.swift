@@ -13,7 +13,7 @@ enum TaskOrdering: UInt8 {
 ///
 /// A list linked through the tasks, so that entering and leaving cost no memory. All of it belongs to the nexus's loop.
 @safe
-struct TaskSet {
+final class TaskSet {
     // Safe: the transport keeps a task alive until it is told of its end, and a task leaves the list before that.
     private unowned(unsafe) var oldest: SCSITask?
     private unowned(unsafe) var youngest: SCSITask?
@@ -24,7 +24,7 @@ struct TaskSet {
 
     var first: SCSITask? { unsafe oldest }
 
-    mutating func append(_ task: SCSITask) {
+    func append(_ task: SCSITask) {
         unsafe task.olderInTaskSet = youngest
         unsafe task.youngerInTaskSet = nil
         if let youngest = unsafe youngest {
@@ -41,7 +41,7 @@ struct TaskSet {
         }
     }
 
-    mutating func remove(_ task: SCSITask) {
+    func remove(_ task: SCSITask) {
         let older = unsafe task.olderInTaskSet
         let younger = unsafe task.youngerInTaskSet
         if let older { unsafe older.youngerInTaskSet = younger } else { unsafe oldest = younger }
@@ -79,13 +79,13 @@ struct TaskSet {
         return false
     }
 
-    mutating func block(_ task: SCSITask) {
+    func block(_ task: SCSITask) {
         task.state = .blocked
         blockedCount += 1
     }
 
     /// A blocked task that need not wait any more, now enabled; nil when there is none.
-    mutating func unblockNext() -> SCSITask? {
+    func unblockNext() -> SCSITask? {
         guard blockedCount > 0, headOfQueueCount == 0 else { return nil }
         var next = unsafe oldest
         while let task = next {
@@ -125,18 +125,18 @@ struct TaskSet {
 
 /// Tasks that may run now, in order: a queue linked through the tasks.
 @safe
-struct ReadyQueue {
+final class ReadyQueue {
     // Safe: as in TaskSet; a task in this queue has not ended.
     private unowned(unsafe) var head: SCSITask?
     private unowned(unsafe) var tail: SCSITask?
 
-    mutating func append(_ task: SCSITask) {
+    func append(_ task: SCSITask) {
         unsafe task.nextReady = nil
         if let tail = unsafe tail { unsafe tail.nextReady = task } else { unsafe head = task }
         unsafe tail = task
     }
 
-    mutating func popFirst() -> SCSITask? {
+    func popFirst() -> SCSITask? {
         guard let first = unsafe head else { return nil }
         unsafe head = first.nextReady
         if unsafe head == nil { unsafe tail = nil }

@@ -57,9 +57,9 @@ extension ISCSIConnection {
             // A response that waits for a handler must not outlive the connection.
             session.nexus.perform(
                 code.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
-            ) { [weak self] response in
-                guard let self, self.phase == .fullFeature else { return }
-                self.answer(tag, self.code(of: response, to: request)) {
+            ) { [self] response in
+                guard phase == .fullFeature else { return }
+                answer(tag, self.code(of: response, to: request)) {
                     // RFC 7143 11.5.1: all sessions of the target end after a cold reset; this is ours.
                     if code == .targetColdReset { self.closeAfterFlush() }
                 }
@@ -98,14 +98,24 @@ extension ISCSIConnection {
     func textRequest(_ pdu: ReceivedPDU) throws(PDUError) {
         let request = try TextRequestPDU(pdu.header)
         let answer = try text.receive(
-            request, text: pdu.data, parameters: parameters, isDiscovery: session == nil,
-            targets: sendTargetsRecords())
+            request, text: pdu.data, parameters: &parameters, sessionTarget: session?.name.targetName
+        ) { scope in sendTargets(scope) }
         enqueue(
-            Outbox.ControlPDU(advancesStatSN: true, data: answer.text) { numbers in
-                var response = answer.response
-                response.numbers = numbers
-                return response
-            })
+            Outbox.ControlPDU(advancesStatSN: true, data: answer.text) { numbers in answer.pdu(numbers) })
+    }
+
+    /// The targets of `scope` and where they are reached: never at a wildcard address.
+    private func sendTargets(_ scope: SendTargets.Scope) -> [SendTargets.Record] {
+        let server = context.server
+        let names =
+            switch scope {
+            case .all: server.targetNames
+            case .target(let name): server.targetNames.filter { $0 == name }
+            }
+        let portals = server.advertisedPortals(local: local).map {
+            SendTargets.Portal(address: $0.description, portalGroupTag: server.configuration.portalGroupTag)
+        }
+        return names.map { SendTargets.Record(targetName: $0, portals: portals) }
     }
 
     // MARK: Logout (RFC 7143 11.14, 11.15)
@@ -125,8 +135,8 @@ extension ISCSIConnection {
         guard closes, let session else { return send() }
         // Nothing of the session may touch a medium once the logout has been answered.
         stopReading()
-        session.endTasks { [weak self] in
-            if self?.phase == .fullFeature { send() }
+        session.endTasks { [self] in
+            if phase == .fullFeature { send() }
         }
     }
 

@@ -7,53 +7,53 @@ internal import TargetCore
 extension ISCSIConnection {
     func beginLogin() {
         let configuration = context.server.configuration
-        framer.maxDataSegmentLength = LoginStateMachine.maxDataSegmentLength
         loginMachine = LoginStateMachine(
             portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
+            commandWindowDepth: configuration.commandWindowDepth,
             directory: TargetDirectory(server: context.server))
     }
 
     func handleLogin(_ pdu: ReceivedPDU) throws(PDUError) {
         guard pdu.opcode == .login else { throw .dropConnection(.notALoginRequest) }
-        guard var machine = loginMachine else { return }
         let request = try LoginRequestPDU(pdu.header)
-        let step = machine.receive(request, text: pdu.data)
-        loginMachine = machine
+        let data = pdu.data
+        guard let step = loginMachine?.receive(request, text: data) else { return }
         switch step {
         case .respond(let response, let text):
             send(response, text)
-        case .refuse(let response):
-            refuse(response)
+        case .refuse(let response, let text):
+            refuse(response, text)
         case .establish(let outcome):
             establish(outcome)
         }
     }
 
     private func send(_ response: LoginResponsePDU, _ text: [UInt8]) {
-        enqueue(
-            Outbox.ControlPDU(advancesStatSN: false, data: text) { _ in response })
+        enqueue(Outbox.ControlPDU(advancesStatSN: false, data: text) { _ in response })
     }
 
-    private func refuse(_ response: LoginResponsePDU) {
+    private func refuse(_ response: LoginResponsePDU, _ text: [UInt8] = []) {
         context.totals.failedLoginCount += 1
+        let name = loginMachine?.initiatorName.map { "\($0) from " } ?? ""
         context.diagnostics.report(
-            .notice, "login from \(peer?.description ?? "unknown") refused: \(response.status)")
-        send(response, [])
+            .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)")
+        send(response, text)
         closeAfterFlush()
     }
 
     // MARK: The session
 
     private func establish(_ outcome: LoginOutcome) {
+        let directory = context.server.directory
         guard case .normal(let targetName) = outcome.kind else {
-            guard let handle = context.server.directory.reserve(loop: context.mailbox) else {
-                return refuse(.outOfResources)
-            }
+            guard let handle = directory.reserve(loop: context.mailbox) else { return refuse(.outOfResources) }
             return finishLogin(outcome, handle: handle, name: nil)
         }
         let name = SessionName(
             initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName)
-        switch context.server.directory.claim(name, tsih: outcome.tsih, loop: context.mailbox) {
+        switch directory.claim(
+            name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox)
+        {
         case .fresh(let handle):
             finishLogin(outcome, handle: handle, name: name)
         case .replaces(let old, let handle):
@@ -66,10 +66,7 @@ extension ISCSIConnection {
     }
 
     private func refuse(_ status: LoginStatus) {
-        guard var machine = loginMachine else { return }
-        let response = machine.refused(status)
-        loginMachine = machine
-        refuse(response)
+        if let response = loginMachine?.refused(status) { refuse(response) }
     }
 
     /// The login goes on when no command of the older session can touch a medium any more.
@@ -111,6 +108,7 @@ extension ISCSIConnection {
         send(response, text)
         emitOutbox()
         parameters = outcome.parameters
+        parameters.session = handle.parameters
         statSN = machine.nextStatSN
         framer.hasHeaderDigest = parameters.hasHeaderDigest
         framer.hasDataDigest = parameters.hasDataDigest

@@ -84,10 +84,10 @@ final class ISCSIConnection: EventSource {
         }
         beginLogin()
         timer = context.loop.schedule(afterMilliseconds: context.server.configuration.loginTimeoutMilliseconds) {
-            [weak self] in
-            guard let self, self.phase == .login || self.phase == .establishing else { return }
-            self.timer = nil
-            self.close(reason: "it did not log in within the time for it")
+            [self] in
+            timer = nil
+            guard phase == .login || phase == .establishing else { return }
+            close(reason: "it did not log in within the time for it")
         }
     }
 
@@ -135,16 +135,18 @@ final class ISCSIConnection: EventSource {
         cancelTimer()
         let interval = context.server.configuration.keepaliveMilliseconds
         guard interval > 0 else { return }
-        timer = context.loop.schedule(afterMilliseconds: interval) { [weak self] in
-            guard let self, self.phase == .fullFeature else { return }
-            self.timer = nil
-            let silence = (self.context.loop.now &- self.lastHeard) / 1_000_000
-            if self.keepaliveTag != nil && silence >= interval {
-                self.close(reason: "it did not answer a NOP-In")
+        // A closed connection cancels its timer, so the timer may hold it: a weak reference would make every count
+        // of the connection slower.
+        timer = context.loop.schedule(afterMilliseconds: interval) { [self] in
+            timer = nil
+            guard phase == .fullFeature else { return }
+            let silence = (context.loop.now &- lastHeard) / 1_000_000
+            if keepaliveTag != nil && silence >= interval {
+                close(reason: "it did not answer a NOP-In")
                 return
             }
-            if silence >= interval { self.sendKeepalive() }
-            self.startKeepalive()
+            if silence >= interval { sendKeepalive() }
+            startKeepalive()
         }
     }
 
@@ -167,7 +169,7 @@ final class ISCSIConnection: EventSource {
     func shutDown() {
         guard let session, phase == .fullFeature else { return close(reason: "the server stops") }
         stopReading()
-        session.whenIdle { [weak self] in self?.closeAfterFlush() }
+        session.whenIdle { [self] in closeAfterFlush() }
     }
 
     /// Closes at once. Commands under way are aborted; what they touch is quiet when their session says so.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import ISCSI
 internal import Synchronization
 
 /// What makes a session the same session (RFC 7143 4.4.3.1 and 6.3.5): the initiator port, the target, the group.
@@ -20,10 +21,13 @@ package struct SessionName: Hashable, Sendable {
 final class SessionHandle: Sendable {
     let tsih: UInt16
     let loop: CompletionMailbox
+    /// What was negotiated when the session was new: a connection that takes it over finds it as it was.
+    let parameters: SessionParameters
     private let terminateBody: Mutex<(@Sendable (@escaping @Sendable () -> Void) -> Void)?>
 
-    init(tsih: UInt16, loop: CompletionMailbox) {
+    init(tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox) {
         self.tsih = tsih
+        self.parameters = parameters
         self.loop = loop
         terminateBody = Mutex(nil)
     }
@@ -66,17 +70,19 @@ final class SessionDirectory: Sendable {
 
     /// `tsih` 0 asks for a new session; otherwise the connection is to take over the session of that identifier:
     /// at error recovery level 0 with one connection a session, that is reinstatement of its only connection.
-    func claim(_ name: SessionName, tsih: UInt16, loop: CompletionMailbox) -> Claim {
+    func claim(
+        _ name: SessionName, tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox
+    ) -> Claim {
         state.withLock { state in
             let old = state.byName[name]
             if tsih != 0 {
                 guard let old, old.tsih == tsih else { return .doesNotExist }
-                let handle = SessionHandle(tsih: tsih, loop: loop)
+                let handle = SessionHandle(tsih: tsih, parameters: old.parameters, loop: loop)
                 state.byName[name] = handle
                 return .replaces(old: old, handle)
             }
             guard let identifier = Self.nextIdentifier(&state) else { return .exhausted }
-            let handle = SessionHandle(tsih: identifier, loop: loop)
+            let handle = SessionHandle(tsih: identifier, parameters: parameters, loop: loop)
             state.byName[name] = handle
             return old.map { .replaces(old: $0, handle) } ?? .fresh(handle)
         }
@@ -85,7 +91,9 @@ final class SessionDirectory: Sendable {
     /// An identifier for a discovery session, which takes nobody's place; nil when all are in use.
     func reserve(loop: CompletionMailbox) -> SessionHandle? {
         state.withLock { state in
-            Self.nextIdentifier(&state).map { SessionHandle(tsih: $0, loop: loop) }
+            Self.nextIdentifier(&state).map {
+                SessionHandle(tsih: $0, parameters: SessionParameters(), loop: loop)
+            }
         }
     }
 

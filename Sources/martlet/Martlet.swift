@@ -19,8 +19,8 @@ struct Martlet: ParsableCommand {
             ServeCommand.self, HandlersCommand.self, StatusCommand.self, SessionsCommand.self, LUNsCommand.self,
         ])
 
-    /// Exit status 0 for success and for help that was asked for, 1 for a failure at run time, 2 for a wrong command line
-    /// or configuration; failures as one sentence on standard error.
+    /// Exit status 0 for success and for help that was asked for, 1 for a failure at run time, 2 for a wrong command
+    /// line or configuration; failures as one sentence on standard error.
     static func main() {
         // Before any other thread is there: they inherit which signals they leave alone.
         Signals.prepare()

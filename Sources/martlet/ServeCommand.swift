@@ -9,12 +9,12 @@ struct ServeCommand: ParsableCommand {
         commandName: "serve",
         abstract: "Serves LUNs until SIGTERM or SIGINT.",
         discussion: """
-            Each LUN is SUBTYPE/REST[,KEY=VALUE]...; they become LUN 0, 1, ... of the target. Keys: size (bytes, or with \
-            K, M, G, T), block-size (512, 1024, 2048, 4096), readonly, serial, vendor, product, write-cache (on, off). A \
-            comma that belongs to a path is written \\,.
+            Each LUN is SUBTYPE/REST[,KEY=VALUE]...; they become LUN 0, 1, ... of the target. Keys: size (bytes, or \
+            with K, M, G, T), block-size (512, 1024, 2048, 4096), readonly, serial, vendor, product, write-cache (on, \
+            off). A comma that belongs to a path is written \\,.
 
-            When the LUNs can be used, the URL of each is written to standard output, one on a line. Logs go to standard \
-            error. There is no authentication: serve to loopback, or to networks of hosts that you trust.
+            When the LUNs can be used, the URL of each is written to standard output, one on a line. Logs go to \
+            standard error. There is no authentication: serve to loopback, or to networks of hosts that you trust.
 
             Examples:
               martlet serve ram/1G
@@ -28,7 +28,8 @@ struct ServeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Listen on this numeric address; may be repeated. Port 0 picks a free one. (default: 127.0.0.1:3260, or the portals of the file)",
+            "Listen on this numeric address; may be repeated. Port 0 picks a free one. "
+                + "(default: 127.0.0.1:3260, or the portals of the file)",
             valueName: "addr:port"))
     var portal: [String] = []
 
@@ -52,7 +53,8 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Serve OpenMetrics at http://ADDR:PORT/metrics.", valueName: "addr:port"))
     var metrics: String?
 
-    @Option(help: ArgumentHelp("A folder for what must outlive the process; made when it is not there.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("A folder for what must outlive the process; made when it is not there.", valueName: "dir"))
     var stateDir: String?
 
     @Option(help: "Tell this and what is graver: \(Log.levels.joined(separator: ", ")).")

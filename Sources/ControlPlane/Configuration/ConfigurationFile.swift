@@ -82,7 +82,9 @@ public enum ConfigurationFile {
         let text = try value.text()
         guard let address = PortalAddress(text) else {
             throw value.failure(
-                "\"\(text)\" is no address: write a numeric one with its port, such as \"127.0.0.1:3260\" or \"[::1]:3260\"")
+                "\"\(text)\" is no address: write a numeric one with its port, "
+                    + "such as \"127.0.0.1:3260\" or \"[::1]:3260\""
+            )
         }
         return address
     }
@@ -149,7 +151,8 @@ public enum ConfigurationFile {
             guard luns[number] == nil else { throw key.failure("LUN \(number) stands here twice") }
             let device = try deviceValue.text()
             guard devices.contains(where: { $0.name == device }) else {
-                throw deviceValue.failure("LUN \(number) names the device \"\(device)\", which \(advice(device, devices))")
+                throw deviceValue.failure(
+                    "LUN \(number) names the device \"\(device)\", which \(advice(device, devices))")
             }
             luns[number] = device
         }

@@ -3,8 +3,8 @@
 /// A logical unit as the command line names it: `SUBTYPE/REST[,KEY=VALUE]...`.
 ///
 /// The text is cut at commas. The first part is the configuration string; every other part is an attribute: a word, or
-/// a word with `=` and a value, of the words in `DeviceAttribute`. Nothing else may follow a comma: a comma that belongs
-/// to a path or a value is written `\,`. A backslash before any other character stands for itself.
+/// a word with `=` and a value, of the words in `DeviceAttribute`. Nothing else may follow a comma: a comma that
+/// belongs to a path or a value is written `\,`. A backslash before any other character stands for itself.
 public enum LUNSpecification {
     /// Linux passes no longer path to a system call; with attributes a specification may be somewhat longer.
     private static let maximumByteCount = 8192
@@ -34,7 +34,8 @@ public enum LUNSpecification {
         _ part: String, of text: String, to settings: inout DeviceSettings
     ) throws(Failure) -> DeviceAttribute {
         guard !part.isEmpty else {
-            throw .usage("LUN \"\(text)\" has nothing after a comma: take the comma out, or write \\, for one in a path")
+            throw .usage(
+                "LUN \"\(text)\" has nothing after a comma: take the comma out, or write \\, for one in a path")
         }
         let key = String(part.prefix { $0 != "=" })
         guard let attribute = DeviceAttribute(rawValue: key) else {

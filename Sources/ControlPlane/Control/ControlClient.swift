@@ -67,7 +67,8 @@ public struct ControlClient: Sendable {
     private func explain(_ error: SystemError) -> Failure {
         switch error.code {
         case ENOENT, ECONNREFUSED:
-            .runTime("no server listens at \(path): start one with --control \(path), or name its socket with --control")
+            .runTime(
+                "no server listens at \(path): start one with --control \(path), or name its socket with --control")
         case EACCES: .runTime("no permission for \(path): ask as the user that runs the server")
         case EAGAIN: .runTime("the server at \(path) has not answered for \(Self.timeoutSeconds) seconds")
         default: .runTime("the server at \(path) cannot be asked: \(error)")

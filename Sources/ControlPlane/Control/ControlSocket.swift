@@ -37,8 +37,8 @@ public struct ControlSocket: Sendable {
             throw .runTime("--control \(path) belongs to a server that runs: stop that one, or name another path")
         }
         guard unsafe unlink(path) == 0 || clinux_errno() == ENOENT else {
-            throw .runTime(
-                "--control \(path) is left over and cannot be removed (\(SystemError.text(of: clinux_errno()))): remove it")
+            let words = SystemError.text(of: clinux_errno())
+            throw .runTime("--control \(path) is left over and cannot be removed (\(words)): remove it")
         }
         return ControlSocket(path: path)
     }
@@ -61,8 +61,8 @@ public struct ControlSocket: Sendable {
         guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
         let folder = String(path[..<slash])
         guard !Environment.isFolder(folder), unsafe mkdir(folder, 0o700) != 0 else { return }
+        let words = SystemError.text(of: clinux_errno())
         throw .runTime(
-            "the folder of --control \(path) cannot be made (\(SystemError.text(of: clinux_errno()))): create \(folder), "
-                + "or name another path")
+            "the folder of --control \(path) cannot be made (\(words)): create \(folder), or name another path")
     }
 }

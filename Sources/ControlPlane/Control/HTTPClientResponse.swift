@@ -19,11 +19,12 @@ struct HTTPClientResponse: Equatable {
         guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let code = Int(words[1]) else { return nil }
         statusCode = code
         body = Array(bytes[(head + Self.separator.count)...])
-        announcedByteCount = lines.dropFirst().lazy.compactMap { line -> Int? in
-            let parts = line.split(separator: ":", maxSplits: 1)
-            guard parts.count == 2, parts[0].lowercased() == "content-length" else { return nil }
-            return Int(parts[1].filter { $0 != " " })
-        }.first
+        announcedByteCount =
+            lines.dropFirst().lazy.compactMap { line -> Int? in
+                let parts = line.split(separator: ":", maxSplits: 1)
+                guard parts.count == 2, parts[0].lowercased() == "content-length" else { return nil }
+                return Int(parts[1].filter { $0 != " " })
+            }.first
     }
 
     /// False when the connection was cut within the body.

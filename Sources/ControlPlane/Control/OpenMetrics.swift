@@ -14,12 +14,14 @@ public enum OpenMetrics {
 
     private static func addServer(_ status: StatusReport, to text: inout MetricText) {
         text.add("martlet_build", .info, "The version that runs.", [([("version", status.version)], 1)])
-        text.add("martlet_start_time_seconds", .gauge, "When the server started, in seconds since 1970.", status.startTime)
+        text.add(
+            "martlet_start_time_seconds", .gauge, "When the server started, in seconds since 1970.", status.startTime)
         text.add(
             "martlet_processor_seconds", .counter, "User and system processor time of the process.",
             status.processorSeconds)
         text.add("martlet_sessions", .gauge, "Sessions that are logged in.", Double(status.sessions))
-        text.add("martlet_connections", .gauge, "Connections that are open, logged in or not.", Double(status.connections))
+        text.add(
+            "martlet_connections", .gauge, "Connections that are open, logged in or not.", Double(status.connections))
         text.add("martlet_logins", .counter, "Logins that succeeded.", Double(status.logins))
         text.add("martlet_failed_logins", .counter, "Logins that were refused.", Double(status.failedLogins))
         text.add(
@@ -28,7 +30,8 @@ public enum OpenMetrics {
     }
 
     private static func addTraffic(_ traffic: TrafficReport, to text: inout MetricText) {
-        text.add("martlet_received_bytes", .counter, "Bytes received on all connections.", Double(traffic.receivedBytes))
+        text.add(
+            "martlet_received_bytes", .counter, "Bytes received on all connections.", Double(traffic.receivedBytes))
         text.add("martlet_received_pdus", .counter, "PDUs received on all connections.", Double(traffic.receivedPDUs))
         text.add("martlet_receive_calls", .counter, "System calls that received.", Double(traffic.receiveCalls))
         text.add("martlet_sent_bytes", .counter, "Bytes sent on all connections.", Double(traffic.sentBytes))

@@ -24,7 +24,7 @@ struct OpenDevice: Sendable {
         do throws(HandlerDeviceError) {
             device = try HandlerDevice.open(handler, configuration, diagnostics: diagnostics)
         } catch {
-            throw Failure(kind(of: error), error.description).at(asked.origin)
+            throw Failure(kind(of: error), sentence(error, settings)).at(asked.origin)
         }
         let identity = LogicalUnitIdentity(
             serial: serial, vendor: settings.vendor ?? LogicalUnitIdentity.defaultVendor,
@@ -34,6 +34,15 @@ struct OpenDevice: Sendable {
             device: device, identity: identity, writeCacheEnabled: settings.writeCache ?? true)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
         return OpenDevice(name: asked.name, backstore: settings.backstore, device: device, unit: unit)
+    }
+
+    /// A store whose size nobody knows is most often one that is not there.
+    private static func sentence(_ error: HandlerDeviceError, _ settings: DeviceSettings) -> String {
+        let rest = settings.backstore.dropFirst(settings.subtype.count + 1)
+        guard case .sizeUnknown = error, rest.hasPrefix("/"), !Environment.isThere(String(rest)) else {
+            return error.description
+        }
+        return "\(rest) does not exist: check the path, or give size=BYTES to have it made"
     }
 
     /// What contradicts the words of the operator is their error; what the machine would not do is not.

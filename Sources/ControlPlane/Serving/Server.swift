@@ -59,7 +59,8 @@ public enum Server {
         warnOfExposure(server.portals, logger: logger)
         let lines = server.luns.map { "\($0.url)\n" }.joined()
         if !StandardOutput.write(lines) { logger.warning("nobody reads standard output: the URLs are not told") }
-        logger.notice("serving \(server.luns.count) LUN(s) at \(server.portals.map(\.description).joined(separator: ", "))")
+        logger.notice(
+            "serving \(server.luns.count) LUN(s) at \(server.portals.map(\.description).joined(separator: ", "))")
         let status = "serving \(server.luns.count) LUN(s)"
         notify(logger) { notification throws(Failure) in try notification.ready(status: status) }
     }
@@ -67,9 +68,9 @@ public enum Server {
     private static func warnOfExposure(_ portals: [PortalAddress], logger: Logger) {
         let open = portals.filter { !$0.isLoopback }
         guard !open.isEmpty else { return }
-        logger.warning(
-            "portal \(open.map(\.description).joined(separator: ", ")) can be reached from other machines and there is no authentication: whoever reaches it can read and write every LUN"
-        )
+        let names = open.map(\.description).joined(separator: ", ")
+        let risk = "there is no authentication: whoever reaches it can read and write every LUN"
+        logger.warning("portal \(names) can be reached from other machines, and \(risk)")
     }
 
     private static func notify(_ logger: Logger, _ body: (ServiceNotification) throws(Failure) -> Void) {

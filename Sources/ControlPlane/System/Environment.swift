@@ -29,6 +29,8 @@ enum Environment {
         return ProcessInfo.processInfo.hostName
     }
 
+    static func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
     static func isFolder(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
         // FileManager writes one truth value of ours.

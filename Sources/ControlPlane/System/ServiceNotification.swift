@@ -21,7 +21,8 @@ public struct ServiceNotification: Sendable {
         guard let socketName else { return }
         guard socketName.hasPrefix("/") || socketName.hasPrefix("@"), let address = UnixSocketAddress(socketName)
         else {
-            throw .runTime("NOTIFY_SOCKET is \"\(socketName)\", which is no local socket: the service manager is not told")
+            throw .runTime(
+                "NOTIFY_SOCKET is \"\(socketName)\", which is no local socket: the service manager is not told")
         }
         do throws(SystemError) {
             let socket = try LocalSocket(.datagram)

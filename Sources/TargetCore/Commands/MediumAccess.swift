@@ -56,8 +56,9 @@ enum MediumAccess {
     }
 
     /// Fills the request with a range that was checked, so that nothing here overflows.
-    static func prepare(_ task: SCSITask, _ operation: BlockRequest.Operation, _ range: BlockRange, on unit: LogicalUnit)
-    {
+    static func prepare(
+        _ task: SCSITask, _ operation: BlockRequest.Operation, _ range: BlockRange, on unit: LogicalUnit
+    ) {
         let blockByteCount = UInt64(unit.blockByteCount)
         task.request.prepare(
             operation, byteOffset: range.lba * blockByteCount, extentByteCount: range.count * blockByteCount)

@@ -6,7 +6,8 @@ import SCSI
 enum ReadCapacityCommands {
     static let rows = [
         CommandDescriptor(
-            name: "READ CAPACITY(10)", opcode: .readCapacity10, usage: [UInt8](repeating: 0, count: 9), data: .toInitiator,
+            name: "READ CAPACITY(10)", opcode: .readCapacity10, usage: [UInt8](repeating: 0, count: 9),
+            data: .toInitiator,
             reservation: .duringPersistentReservation,
             plan: { _, _ throws(SenseData) in TransferPlan(toInitiator: ReadCapacityData.tenByteCount) },
             perform: { task, nexus throws(SenseData) in
@@ -14,7 +15,8 @@ enum ReadCapacityCommands {
                 return task.respond { data.write10(to: &$0) }
             }),
         CommandDescriptor(
-            name: "READ CAPACITY(16)", opcode: .serviceActionIn16, serviceAction: ServiceAction.In16.readCapacity16.rawValue,
+            name: "READ CAPACITY(16)", opcode: .serviceActionIn16,
+            serviceAction: ServiceAction.In16.readCapacity16.rawValue,
             usage: [0x1F] + [UInt8](repeating: 0, count: 8) + [0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00],
             data: .toInitiator, reservation: .duringPersistentReservation,
             plan: { task, _ throws(SenseData) in

@@ -101,7 +101,8 @@ struct UnmapGrid {
     init(_ features: BlockDeviceFeatures) {
         granularity = UInt64(max(1, features.unmapGranularity))
         alignment = UInt64(features.unmapGranularityAlignment) % granularity
-        let limit = features.maximumUnmapBlockCount == 0 ? TargetLimits.unmapBlockCount : features.maximumUnmapBlockCount
+        let limit =
+            features.maximumUnmapBlockCount == 0 ? TargetLimits.unmapBlockCount : features.maximumUnmapBlockCount
         maximumCount = UInt64(limit)
     }
 
