@@ -39,9 +39,10 @@ public struct CommandWindow: Equatable, Sendable {
 
     /// A request with this CmdSN has come.
     public mutating func receive(cmdSN: UInt32, isImmediate: Bool) -> Verdict {
+        // What may have been told before this request becomes a command and takes a place.
+        widest = maxCmdSN
         // An immediate request takes no number, and may carry one from outside the window.
         if isImmediate { return .deliver }
-        widest = maxCmdSN
         guard SerialNumber.contains(first: expCmdSN, last: widest, cmdSN) else { return .ignore }
         guard cmdSN == expCmdSN else { return .hold }
         expCmdSN &+= 1

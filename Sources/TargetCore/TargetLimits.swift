@@ -8,8 +8,9 @@ public enum TargetLimits {
     /// Bytes of working memory in which VERIFY, WRITE SAME and their like go over the medium.
     public static let workByteCount = 1 << 20
 
-    /// Bytes that one WRITE SAME covers: bounds the time of a command that carries one block of data.
-    public static let writeSameByteCount = 256 << 20
+    /// Blocks that one WRITE SAME covers, the most that the 10-byte command can name: bounds the time of a command that
+    /// carries one block of data.
+    public static let writeSameBlockCount: UInt64 = 0xFFFF
 
     /// NUMBER OF LOGICAL BLOCKS of COMPARE AND WRITE is one byte.
     public static let compareAndWriteBlockCount: UInt64 = 255
@@ -17,8 +18,8 @@ public enum TargetLimits {
     /// UNMAP block descriptors of one command.
     public static let unmapDescriptorCount = 256
 
-    /// Blocks of one UNMAP on a store that has no bound of its own.
-    public static let unmapBlockCount: UInt32 = 32 << 20
+    /// Blocks of one UNMAP, whatever the store could take: bounds the time of one command.
+    public static let unmapBlockCount: UInt32 = 1 << 20
 
     /// Descriptors in one answer to GET LBA STATUS.
     public static let lbaStatusDescriptorCount = 256

@@ -73,10 +73,6 @@ extension SCSITask {
         }
     }
 
-    func isDataZero(byteCount: Int) -> Bool {
-        unsafe buffer[..<byteCount].allSatisfy { $0 == 0 }
-    }
-
     /// Word by word, then the bytes of the first word that differs. Both have the same size.
     private static func firstDifference(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int? {
         var offset = 0

@@ -25,6 +25,8 @@ enum CompareAndWriteCommand {
         try MediumAccess.checkRange(access.range, on: unit)
         guard access.range.count <= maximumBlockCount(on: unit) else { throw .invalidFieldInCDB(byte: countByte) }
         let half = MediumAccess.byteCount(access.range.count, on: unit)
+        // Other than all of both halves would compare or write something else than the initiator means.
+        guard task.expectedFromInitiator == 2 * half else { throw .invalidFieldInCDB(byte: countByte) }
         return TransferPlan(fromInitiator: 2 * half, work: unit.features.canCompareAndWrite ? 0 : half)
     }
 

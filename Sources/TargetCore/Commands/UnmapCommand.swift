@@ -14,7 +14,7 @@ enum UnmapCommand {
     /// MAXIMUM UNMAP LBA COUNT.
     static func maximumBlockCount(on unit: LogicalUnit) -> UInt32 {
         let byDevice = unit.features.maximumUnmapBlockCount
-        return byDevice == 0 ? TargetLimits.unmapBlockCount : byDevice
+        return byDevice == 0 ? TargetLimits.unmapBlockCount : min(byDevice, TargetLimits.unmapBlockCount)
     }
 
     private static let parameterListLengthByte = 7

@@ -4,8 +4,9 @@ import SCSI
 
 /// WRITE SAME(10) and (16) (SBC-4 5.48, 5.49).
 ///
-/// Where the store has no call of its own for it, the block is written in pieces from working memory. With UNMAP one,
-/// what the store can deallocate so that it reads as the block does (zeroes) is deallocated.
+/// Where the store has no call of its own for it, the block is written in pieces from working memory. UNMAP one asks
+/// for deallocation: where unmapped blocks read as zeroes, whole grains are deallocated and the rest is zeroed, whatever
+/// block came with the command (docs/conformance.md says why).
 enum WriteSameCommands {
     /// ANCHOR and the obsolete bits must be zero; only the 16-byte command has NDOB.
     static let rows = [
@@ -23,7 +24,7 @@ enum WriteSameCommands {
 
     /// MAXIMUM WRITE SAME LENGTH.
     static func maximumBlockCount(on unit: LogicalUnit) -> UInt64 {
-        UInt64(TargetLimits.writeSameByteCount / unit.blockByteCount)
+        TargetLimits.writeSameBlockCount
     }
 
     /// NUMBER OF LOGICAL BLOCKS zero means up to the last block (WSNZ zero).
@@ -50,6 +51,10 @@ enum WriteSameCommands {
             work: MediumAccess.byteCount(workBlockCount, on: unit))
     }
 
+    private static func deallocates(_ access: BlockAccess, on unit: LogicalUnit) -> Bool {
+        access.unmap && unit.features.unmappedReadsZero
+    }
+
     /// `task.progress` counts blocks done; `task.descriptorIndex` is their end, fixed when the command starts.
     @Sendable
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
@@ -64,7 +69,8 @@ enum WriteSameCommands {
             // The working memory was leased by the plan; the medium may have been resized since.
             guard task.descriptorIndex <= Int(maximumBlockCount(on: unit)) else { throw .logicalBlockAddressOutOfRange }
             task.fillWork(
-                withBlockOf: blockByteCount, isZero: access.noDataOutBuffer, byteCount: task.plan.work)
+                withBlockOf: blockByteCount, isZero: deallocates(access, on: unit) || access.noDataOutBuffer,
+                byteCount: task.plan.work)
         } else if task.request.operation != .flush {
             task.progress += task.request.extentByteCount / UInt64(blockByteCount)
         }
@@ -73,10 +79,9 @@ enum WriteSameCommands {
         guard remaining.count > 0 else {
             return task.step == 0 ? .finished(toInitiator: 0) : MediumAccess.endWrite(task, on: unit, isForced: false)
         }
-        let isZero = access.noDataOutBuffer || task.isDataZero(byteCount: blockByteCount)
-        let mayUnmap = access.unmap && unit.features.unmappedReadsZero && isZero
         let piece =
-            mayUnmap ? UnmapGrid(unit.features).firstPiece(of: remaining) : (range: remaining, isAligned: false)
+            deallocates(access, on: unit)
+            ? UnmapGrid(unit.features).firstPiece(of: remaining) : (range: remaining, isAligned: false)
         if piece.isAligned {
             MediumAccess.prepare(task, .unmap, piece.range, on: unit)
             task.useNoMemory()
@@ -101,9 +106,8 @@ struct UnmapGrid {
     init(_ features: BlockDeviceFeatures) {
         granularity = UInt64(max(1, features.unmapGranularity))
         alignment = UInt64(features.unmapGranularityAlignment) % granularity
-        let limit =
-            features.maximumUnmapBlockCount == 0 ? TargetLimits.unmapBlockCount : features.maximumUnmapBlockCount
-        maximumCount = UInt64(limit)
+        let byDevice = features.maximumUnmapBlockCount == 0 ? UInt32.max : features.maximumUnmapBlockCount
+        maximumCount = UInt64(min(byDevice, TargetLimits.unmapBlockCount))
     }
 
     /// The beginning of `range` that lies on the grid throughout and is no longer than one UNMAP may be; or, when it

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ControlPlane
+import Foundation
+import TargetCore
+import Testing
+import Transport
+
+/// One at a time: the file mode of a socket follows from the umask, which is the process's.
+@Suite("The control socket", .serialized)
+struct ControlSocketTests {
+    private struct FixedSource: StatusSource {
+        let fixed: ServerReport
+
+        func report() async -> ServerReport { fixed }
+    }
+
+    private static let report: ServerReport = {
+        var report = ServerReport()
+        report.status.portals = ["127.0.0.1:3260"]
+        report.status.targets = ["iqn.2026-11.org.example:a"]
+        report.status.sessions = 1
+        report.status.protocolErrors = .max
+        var session = SessionReport()
+        session.initiator = "iqn.1993-08.org.debian:\"é\n"
+        session.isid = "00023d000001"
+        session.tsih = 5
+        session.hasDataDigest = true
+        report.sessions = [session]
+        report.luns = [LUNReport(target: "iqn.2026-11.org.example:a", lun: 0, url: "iscsi://x", blocks: 2048)]
+        return report
+    }()
+
+    private let folder = "/tmp/martlet-\(UUID().uuidString.prefix(8))"
+    private var path: String { "\(folder)/control" }
+
+    private func withListeners(
+        _ path: String?, metrics: PortalAddress? = nil, _ body: (ControlListeners) async throws -> Void
+    ) async throws {
+        let listeners = try await ControlListeners.start(
+            controlPath: path, metrics: metrics, source: FixedSource(fixed: Self.report), diagnostics: .silent)
+        do {
+            try await body(listeners)
+        } catch {
+            await listeners.stop()
+            throw error
+        }
+        await listeners.stop()
+    }
+
+    @Test("A client reads what the server tells, value for value")
+    func roundTrip() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withListeners(path) { _ async throws in
+            let client = ControlClient(path: path)
+            #expect(try client.status() == Self.report.status)
+            #expect(try client.sessions() == Self.report.sessions)
+            #expect(try client.luns() == Self.report.luns)
+            #expect(try client.metrics() == OpenMetrics.text(Self.report))
+        }
+    }
+
+    @Test("Only the server's user may connect, and the socket goes with the server")
+    func permissions() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withListeners(path) { _ async throws in
+            let attributes = try FileManager.default.attributesOfItem(atPath: path)
+            #expect((attributes[.posixPermissions] as? Int) == 0o600)
+        }
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test("A socket that was left over is replaced")
+    func leftOver() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        _ = try UnixSocket(bound: path, datagrams: false)
+        #expect(FileManager.default.fileExists(atPath: path))
+        try await withListeners(path) { _ async throws in
+            #expect(try ControlClient(path: path).status() == Self.report.status)
+        }
+    }
+
+    @Test("The socket of a server that runs, and a file that is none, are left alone")
+    func occupied() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try await withListeners(path) { _ async throws in
+            await #expect(
+                throws: Failure.runTime(
+                    "--control \(path) belongs to a server that runs: stop that one, or name another path")
+            ) { try await withListeners(path) { _ in } }
+            #expect(try ControlClient(path: path).status() == Self.report.status)
+        }
+        try Data("kept".utf8).write(to: URL(fileURLWithPath: path))
+        await #expect(
+            throws: Failure.runTime("--control \(path) is there and is no socket: remove it, or name another path")
+        ) { try await withListeners(path) { _ in } }
+        #expect(FileManager.default.contents(atPath: path) == Data("kept".utf8))
+    }
+
+    @Test("A path that no socket can have is refused")
+    func impossible() async {
+        for path in ["", "@name", "/tmp/" + String(repeating: "a", count: 200)] {
+            let failure = await #expect(throws: Failure.self) { try await withListeners(path) { _ in } }
+            #expect(failure?.kind == .usage)
+        }
+        let failure = await #expect(throws: Failure.self) { try await withListeners("/nowhere/at/all/c") { _ in } }
+        #expect(failure?.kind == .runTime)
+    }
+
+    @Test("A client without a server says what to do")
+    func nobodyListens() {
+        #expect(
+            throws: Failure.runTime(
+                "no server listens at \(path): start one with --control \(path), or name its socket with --control")
+        ) { try ControlClient(path: path).status() }
+    }
+
+    @Test(
+        "The default path is the user's own, or the system's",
+        arguments: [
+            ("/run/user/7", "/run/user/7/martlet/control"), (nil, "/run/martlet/control"), ("", "/run/martlet/control"),
+            ("relative", "/run/martlet/control"),
+        ])
+    func defaultPath(runtimeFolder: String?, path: String) {
+        #expect(ControlSocket.defaultPath(runtimeFolder: runtimeFolder) == path)
+    }
+
+    @Test("Metrics are served on a free TCP port, and a port that is taken is a failure that names it")
+    func metrics() async throws {
+        let any = PortalAddress(host: "127.0.0.1", port: 0)
+        try await withListeners(nil, metrics: any) { listeners async throws in
+            let portal = try #require(listeners.metricsPortal)
+            #expect(portal.port != 0)
+            let failure = await #expect(throws: Failure.self) {
+                try await withListeners(nil, metrics: portal) { _ in }
+            }
+            #expect(failure?.description.hasPrefix("--metrics \(portal) cannot be opened") == true)
+        }
+    }
+}

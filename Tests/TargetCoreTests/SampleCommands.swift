@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+import TargetCore
+import Testing
+
+/// For each row of the command table one command that succeeds on a fresh unit of 1024 zeroed blocks.
+struct SampleCommand: Sendable, CustomTestStringConvertible {
+    let row: CommandDescriptor
+    let cdb: [UInt8]
+    let data: [UInt8]
+
+    var testDescription: String { row.name }
+
+    static let all: [SampleCommand] = CommandTable.directAccess.rows.map { row in
+        let (cdb, data) = sample(row)
+        return SampleCommand(row: row, cdb: cdb, data: data)
+    }
+
+    static let blockByteCount = 512
+    /// A store that does everything that a row may ask for.
+    static var features: BlockDeviceFeatures {
+        var features = BlockDeviceFeatures()
+        features.canUnmap = true
+        features.unmappedReadsZero = true
+        features.canReportBlockStatus = true
+        features.hasVolatileWriteCache = true
+        return features
+    }
+
+    private static let zeroes = [UInt8](repeating: 0, count: blockByteCount)
+
+    /// Two blocks from LBA 3 where the command accesses the medium.
+    private static func sample(_ row: CommandDescriptor) -> (cdb: [UInt8], data: [UInt8]) {
+        let lba4: [UInt8] = [0, 0, 0, 3]
+        let lba8: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 3]
+        let op = row.opcode
+        let action = UInt8(row.serviceAction ?? 0)
+        let ten = [op, 0] + lba4 + [0, 0, 2, 0]
+        let twelve = [op, 0] + lba4 + [0, 0, 0, 2, 0, 0]
+        let sixteen = [op, 0] + lba8 + [0, 0, 0, 2, 0, 0]
+        func flagged(_ cdb: [UInt8], _ flags: UInt8) -> [UInt8] { [cdb[0], flags] + cdb[2...] }
+        switch row.name {
+        case "READ(6)": return ([op, 0, 0, 3, 2, 0], [])
+        case "WRITE(6)": return ([op, 0, 0, 3, 2, 0], zeroes + zeroes)
+        case "READ(10)": return (ten, [])
+        case "READ(12)": return (twelve, [])
+        case "READ(16)": return (sixteen, [])
+        case "WRITE(10)": return (ten, zeroes + zeroes)
+        case "WRITE(12)": return (twelve, zeroes + zeroes)
+        case "WRITE(16)": return (sixteen, zeroes + zeroes)
+        case "VERIFY(10)": return (flagged(ten, 0x02), zeroes + zeroes)
+        case "VERIFY(12)": return (flagged(twelve, 0x02), zeroes + zeroes)
+        case "VERIFY(16)": return (flagged(sixteen, 0x06), zeroes)
+        case "WRITE AND VERIFY(10)": return (flagged(ten, 0x02), zeroes + zeroes)
+        case "WRITE AND VERIFY(12)": return (flagged(twelve, 0x02), zeroes + zeroes)
+        case "WRITE AND VERIFY(16)": return (sixteen, zeroes + zeroes)
+        case "WRITE SAME(10)": return (flagged(ten, 0x08), zeroes)
+        case "WRITE SAME(16)": return (sixteen, zeroes)
+        case "COMPARE AND WRITE": return ([op, 0] + lba8 + [0, 0, 0, 1, 0, 0], zeroes + zeroes)
+        case "UNMAP":
+            return ([op, 0, 0, 0, 0, 0, 0, 0, 24, 0], [0, 22, 0, 16, 0, 0, 0, 0] + lba8 + [0, 0, 0, 2, 0, 0, 0, 0])
+        case "SYNCHRONIZE CACHE(10)": return (ten, [])
+        case "SYNCHRONIZE CACHE(16)": return (sixteen, [])
+        case "START STOP UNIT": return ([op, 0, 0, 0, 0, 0], [])
+        case "MODE SELECT(6)": return ([op, 0x10, 0, 0, 24, 0], [0, 0, 0, 0] + cachingPage)
+        case "MODE SELECT(10)":
+            return ([op, 0x10, 0, 0, 0, 0, 0, 0, 28, 0], [UInt8](repeating: 0, count: 8) + cachingPage)
+        case "MODE SENSE(6)": return ([op, 0, 0x3F, 0, 255, 0], [])
+        case "MODE SENSE(10)": return ([op, 0, 0x3F, 0, 0, 0, 0, 1, 0, 0], [])
+        case "GET LBA STATUS", "READ CAPACITY(16)":
+            let lba = row.name == "GET LBA STATUS" ? lba8 : [UInt8](repeating: 0, count: 8)
+            return ([op, action] + lba + [0, 0, 1, 0, 0, 0], [])
+        case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])
+        case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
+        case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
+        case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): return ([op, action, 0, 0, 0, 0, 0, 1, 0, 0], [])
+        case _ where row.name.hasPrefix("PERSISTENT RESERVE OUT"):
+            // REGISTER AND IGNORE EXISTING KEY and REGISTER succeed for a stranger; the others conflict.
+            return (
+                [op, action, 0x01, 0, 0, 0, 0, 0, 24, 0],
+                [UInt8](repeating: 0, count: 15) + [7] + [UInt8](repeating: 0, count: 8)
+            )
+        default: return ([op] + [UInt8](repeating: 0, count: row.usage.byteCount - 1), [])
+        }
+    }
+
+    /// WCE zero.
+    private static let cachingPage: [UInt8] = [0x08, 18] + [UInt8](repeating: 0, count: 18)
+}
