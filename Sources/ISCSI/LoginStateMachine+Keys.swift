@@ -108,7 +108,10 @@ extension LoginStateMachine {
         if case .authentication = key.rule { return }
         guard negotiation.settle(key.name) else { throw .initiatorError }
         if case .declaredText = key.rule { return try hear(pair) }
-        if let answer = negotiation.answer(key, pair.value) { answers.append(key.name, answer) }
+        guard let answer = negotiation.answer(key, pair.value) else { return }
+        // A declaration cannot be answered: our own of the same name would stand beside the answer.
+        if case .declaredNumber = key.rule { throw .initiatorError }
+        answers.append(key.name, answer)
     }
 
     /// Names are told once, with the first text; an alias may come later.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The table of keys: RFC 7143 13 and RFC 7144 7.1. A key that is not here is answered with NotUnderstood.
+/// The table of keys (RFC 7143 12 and 13). A key that is not here is answered with NotUnderstood.
 public enum NegotiationKeys {
     /// RFC 7143 13.12 to 13.14: bytes.
     private static let segmentLength = 512...0xFF_FFFF
@@ -18,6 +18,7 @@ public enum NegotiationKeys {
         NegotiationKey(Name.targetAlias, .target, .always, .ofTarget),
         NegotiationKey(Name.targetAddress, .target, .always, .ofTarget),
         NegotiationKey(Name.targetPortalGroupTag, .target, .login, .ofTarget),
+        NegotiationKey("X#NodeArchitecture", .both, .leadingAnyStage, .declaredText),
         NegotiationKey(Name.sendTargets, .initiator, .fullFeature, .sendTargets),
 
         // Security (RFC 7143 12).

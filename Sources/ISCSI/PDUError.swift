@@ -4,7 +4,7 @@
 public enum PDUError: Error, Equatable, Sendable {
     /// Answers with a Reject PDU and goes on.
     case reject(RejectReason)
-    /// Ends the connection: what follows in the byte stream cannot be trusted (RFC 7143 7.7 and 7.9).
+    /// Ends the connection: what follows in the byte stream cannot be trusted (RFC 7143 7.7 and 7.13).
     case dropConnection(DropReason)
 }
 
@@ -33,7 +33,7 @@ public enum DropReason: Sendable, Hashable, CaseIterable {
     case dataSegmentTooLong
     /// A PDU other than a Login Request before the login was complete (RFC 7143 6.3).
     case notALoginRequest
-    /// Data-Out at an offset, or from an initiator task, where it cannot belong (RFC 7143 11.7.4).
+    /// Data-Out at an offset, or from an initiator task, where it cannot belong (RFC 7143 11.7).
     case dataOutOfOrder
     /// More requests than the command window ever allowed.
     case tooManyTasks

@@ -15,7 +15,7 @@ public struct SessionParameters: Equatable, Sendable {
     public var dataPDUInOrder = true
     public var dataSequenceInOrder = true
     public var errorRecoveryLevel = 0
-    /// RFC 7144 7.1.
+    /// RFC 7143 13.24.
     public var protocolLevel = 1
     public var taskReporting = TaskReporting.rfc3720
 

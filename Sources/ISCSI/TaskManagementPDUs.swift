@@ -2,7 +2,7 @@
 
 public import SCSI
 
-/// Function codes of a Task Management Function Request (RFC 7143 11.5.1; 9 to 12: RFC 7144 8.1).
+/// Function codes of a Task Management Function Request (RFC 7143 11.5.1; 9 to 12: RFC 7144).
 public enum TaskManagementFunctionCode: UInt8, Sendable, CaseIterable {
     case abortTask = 1
     case abortTaskSet = 2
@@ -18,7 +18,7 @@ public enum TaskManagementFunctionCode: UInt8, Sendable, CaseIterable {
     case queryAsynchronousEvent = 12
 }
 
-/// Response codes of a Task Management Function Response (RFC 7143 11.6.1; 7: RFC 7144 8.2).
+/// Response codes of a Task Management Function Response (RFC 7143 11.6.1; 7: RFC 7144).
 public enum TaskManagementResponseCode: UInt8, Sendable, CaseIterable {
     case functionComplete = 0
     case taskDoesNotExist = 1
@@ -100,7 +100,7 @@ public struct TaskManagementResponsePDU: Equatable, Sendable, EncodablePDU {
     public var response: TaskManagementResponseCode
     public var initiatorTaskTag: UInt32
     public var numbers: SequenceNumbers
-    /// What a query tells besides (RFC 7144 8.2): one byte of qualifier in three.
+    /// What a query tells besides (RFC 7144): one byte of qualifier in three.
     public var additionalInformation: UInt32
 
     private static let additionalInformationMask: UInt32 = 0xFF_FFFF

@@ -19,7 +19,7 @@ public struct TextAnswer: Equatable, Sendable {
     }
 }
 
-/// Text negotiation in the full feature phase (RFC 7143 7.4 and 11.10): one exchange at a time on a connection.
+/// Text negotiation in the full feature phase (RFC 7143 6.4 and 11.10): one exchange at a time on a connection.
 public struct TextExchange: Equatable, Sendable {
     /// Text Requests that one exchange may take.
     public static let requestLimit = 128

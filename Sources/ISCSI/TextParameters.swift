@@ -72,8 +72,8 @@ public struct TextParameters: Equatable, Sendable {
         return Pair(String(decoding: key, as: UTF8.self), text)
     }
 
-    /// RFC 7143 6.1: begins with a capital letter, goes on with letters, digits and ". - + @ _". A lower-case
-    /// letter in front is taken too: the standards themselves name a key iSCSIProtocolLevel.
+    /// RFC 7143 6.1: begins with a capital letter, goes on with letters, digits and ". - + @ _". Two liberties, because
+    /// the standard takes them itself: a lower-case letter in front (iSCSIProtocolLevel), and "#" (X#NodeArchitecture).
     private static func isLegalKey(_ key: ArraySlice<UInt8>) -> Bool {
         guard let first = key.first, key.count <= keyByteLimit, isLetter(first) else { return false }
         return key.allSatisfy { byte in
@@ -81,7 +81,7 @@ public struct TextParameters: Equatable, Sendable {
         }
     }
 
-    private static let marks: [UInt8] = Array(".-+@_".utf8)
+    private static let marks: [UInt8] = Array(".-+@_#".utf8)
 
     private static func isLetter(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The data of one command from the initiator: immediate, unsolicited, then by R2T (RFC 7143 4.2.5.2 and 11.7).
+/// The data of one command from the initiator: immediate, unsolicited, then by R2T (RFC 7143 11.7 and 11.8).
 ///
 /// DataPDUInOrder and DataSequenceInOrder are always negotiated to Yes, so every byte has one moment at which it may
 /// come, and what is outstanding is one unbroken range: nothing needs to be stored for each R2T.
@@ -14,7 +14,7 @@ public struct WriteTransfer: Equatable, Sendable {
         case unexpectedUnsolicitedData
         /// WRITE ERROR - NOT ENOUGH UNSOLICITED DATA, which the RFC calls "incorrect amount of data".
         case incorrectAmountOfData
-        /// PROTOCOL SERVICE CRC ERROR: a DataSN is missing (RFC 7143 7.8).
+        /// PROTOCOL SERVICE CRC ERROR: a DataSN is missing (RFC 7143 7.9).
         case protocolServiceCRCError
     }
 

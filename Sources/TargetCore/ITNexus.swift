@@ -106,6 +106,7 @@ public final class ITNexus {
     func touch(_ unit: NexusUnit) {
         guard !unit.isTouched else { return }
         unit.isTouched = true
+        if firstTouched == nil { port?.submissionsBegan() }
         unit.nextTouched = firstTouched
         firstTouched = unit
     }

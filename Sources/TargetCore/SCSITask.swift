@@ -135,8 +135,12 @@ public final class SCSITask {
     }
 }
 
-/// What the core needs of the transport that carries a nexus: one call, in the loop's thread.
+/// What the core needs of the transport that carries a nexus. All calls come in the loop's thread.
 public protocol TargetPort: AnyObject {
+    /// The first request since `ITNexus.turnEnded` has gone to a device: the transport calls that before its loop
+    /// sleeps, whatever made the request, because a device may wait for it.
+    func submissionsBegan()
+
     /// `task` has ended with `status`: the transport sends its data and status, and gives the task back for use by a
     /// later command. May be called from within `execute`. Not called for a task that was aborted before its status
     /// was determined: that is `taskAborted`.

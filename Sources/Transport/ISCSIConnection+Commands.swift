@@ -116,7 +116,6 @@ extension ISCSIConnection {
             } else {
                 task.phase = .running
                 task.scsi.receivedByteCount = task.write?.receivedByteCount ?? 0
-                session.planTurn()
                 session.nexus.execute(task.scsi)
             }
         case .free, .running, .responding:

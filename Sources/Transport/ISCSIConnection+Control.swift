@@ -64,7 +64,6 @@ extension ISCSIConnection {
                     if code == .targetColdReset { self.closeAfterFlush() }
                 }
             }
-            session.planTurn()
         }
     }
 

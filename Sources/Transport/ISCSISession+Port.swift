@@ -6,6 +6,8 @@ internal import TargetCore
 
 /// What the core tells a session about its tasks.
 extension ISCSISession: TargetPort {
+    func submissionsBegan() { planTurn() }
+
     func taskFinished(_ task: SCSITask) {
         let task = transportTask(of: task)
         task.phase = .responding

@@ -30,7 +30,7 @@ struct EventLoopTests {
         }
         let registration = try loop.register(pipe.readEnd, interest: .readable, source: source)
         pipe.write(1)
-        try loop.run()
+        try withExtendedLifetime(pipe) { try loop.run() }
         #expect(source.count == 3)
         loop.remove(registration)
     }
@@ -52,7 +52,7 @@ struct EventLoopTests {
         for pipe in pipes {
             registrations.append(try loop.register(pipe.readEnd, interest: .readable, source: source))
         }
-        try loop.run()
+        try withExtendedLifetime(pipes) { try loop.run() }
         #expect(told == 1)
     }
 
@@ -66,7 +66,7 @@ struct EventLoopTests {
         let new = try loop.register(pipe.readEnd, interest: .readable, source: source)
         loop.remove(old)
         pipe.write(1)
-        try loop.run()
+        try withExtendedLifetime(pipe) { try loop.run() }
         #expect(source.count == 1)
         loop.remove(new)
     }
@@ -82,7 +82,7 @@ struct EventLoopTests {
             #expect(source.count == 0)
             try? loop.setInterest(.readable, of: registration)
         }
-        try loop.run()
+        try withExtendedLifetime(pipe) { try loop.run() }
         #expect(source.count == 1)
     }
 
@@ -183,7 +183,8 @@ private final class Pipe {
 
     init() throws {
         var ends: [CInt] = [-1, -1]
-        try #require(pipe2(&ends, O_NONBLOCK | O_CLOEXEC) == 0)
+        try #require(pipe(&ends) == 0)
+        try #require(ends.allSatisfy { clinux_set_nonblocking($0) == 0 })
         readEnd = ends[0]
         writeEnd = ends[1]
     }

@@ -35,11 +35,11 @@ struct CompareAndWriteTests {
         #expect(rig.device.operations.last == .flush)
     }
 
-    @Test("Both halves must come whole", arguments: [0, 512, 1023])
+    @Test("Both halves must come whole, and nothing besides", arguments: [0, 512, 1023, 1025, 2048])
     func shortData(byteCount: Int) {
         let rig = Rig()
         let ended = rig.initiator.run(Self.cdb(0, 1), [UInt8](repeating: 0, count: byteCount))
-        #expect(ended == .check(.invalidFieldInCommandInformationUnit))
+        #expect(ended == .check(.invalidFieldInCDB(byte: 13)))
         #expect(rig.device.log.isEmpty)
     }
 

@@ -135,6 +135,23 @@ struct ReadWriteTests {
         #expect(rig.device.turns == 3)
     }
 
+    @Test("A request that follows from a completion asks for the end of its turn, as the first of a command does")
+    func laterRequestsAreAnnounced() {
+        let rig = Rig { $0.hasVolatileWriteCache = true }
+        rig.device.ending = .deferred
+        let write = rig.initiator.start(CDB.write10(0, 1, flags: 0x08), [UInt8](repeating: 1, count: 512))
+        #expect(rig.device.turns == 1)
+        #expect(rig.device.completeNext())
+        // The loop resumes the command, which now flushes: a device with threads of its own waits to be woken.
+        rig.initiator.loop.turn()
+        #expect(rig.initiator.port.hasSubmissions)
+        rig.initiator.endTurn()
+        #expect(rig.device.turns == 2)
+        #expect(rig.device.completeNext())
+        rig.initiator.loop.turn()
+        #expect(rig.initiator.port.finished[write.tag]?.status == .good)
+    }
+
     @Test("Ten thousand commands brought from within their predecessors' ends do not nest")
     func noRecursion() {
         let rig = Rig()

@@ -19,6 +19,11 @@ final class FakePort: TargetPort {
     /// Called at the end of `taskFinished`, with the task to be used again.
     var afterFinished: ((SCSITask) -> Void)?
 
+    /// Set from the first request of a turn until the turn has ended.
+    var hasSubmissions = false
+
+    func submissionsBegan() { hasSubmissions = true }
+
     func taskFinished(_ task: SCSITask) {
         let data = Array(task.buffer[..<task.toInitiatorByteCount])
         finished[task.tag] = Ended(status: task.status, sense: task.sense, data: data)
@@ -95,9 +100,16 @@ final class Initiator {
         case .accepted:
             lease(task, data)
             nexus.execute(task)
-            nexus.turnEnded()
+            endTurn()
             return (task.tag, port.finished[task.tag])
         }
+    }
+
+    /// As a transport does it: only when the core has said that there is something to end.
+    func endTurn() {
+        guard port.hasSubmissions else { return }
+        port.hasSubmissions = false
+        nexus.turnEnded()
     }
 
     /// Runs a command to its end.
