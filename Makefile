@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# Targets are described in README.md. One configuration, release, serves them all, so that they share what they build.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD := $(CURDIR)/build
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+RELEASE := --configuration release $(SWIFT_FLAGS)
+SOURCES := Sources Plugins Tests Package.swift
+
+.PHONY: run build test bench soak sanitize install format lint clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run       build, and serve 1 GiB of memory on 127.0.0.1:3260"
+	@echo "make build     build into build/"
+	@echo "make test      check the style, build, and run every test"
+	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
+	@echo "make bench     measure against the floor and tgt"
+	@echo "make soak      the concurrency tests, for longer"
+	@echo "make sanitize  the tests under the address and thread sanitizers"
+	@echo "make format    lay out the sources; make lint only checks"
+	@echo "make clean     remove what was built"
+
+run: build
+	@scripts/run.sh "$(BUILD)/bin/martlet"
+
+build:
+	@scripts/install-packages.sh build
+	swift build $(RELEASE)
+	@scripts/assemble.sh "$$(swift build $(RELEASE) --show-bin-path)" "$(BUILD)"
+
+# Everything is built once; the runner then only runs, and its closing line is the last.
+test: lint test-programs
+	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && MARTLET_TCMU_HANDLERS="$$handlers" \
+	    swift test $(RELEASE) --skip-build --disable-xctest $(TEST_FLAGS)
+
+soak: export MARTLET_SOAK := 1
+soak: test-programs
+	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && MARTLET_TCMU_HANDLERS="$$handlers" \
+	    swift test $(RELEASE) --skip-build --disable-xctest --filter InteroperabilityTests
+
+.PHONY: test-programs
+test-programs:
+	@scripts/install-packages.sh build test
+	swift build $(RELEASE) --build-tests
+	@scripts/assemble.sh "$$(swift build $(RELEASE) --show-bin-path)" "$(BUILD)"
+
+bench: build
+	@scripts/install-packages.sh build test bench
+	Benchmarks/run.sh "$(BUILD)/bin/martlet"
+
+# The sanitizers see what runs inside the test process; the programs under test stay as they are.
+sanitize: test-programs
+	for sanitizer in address thread; do \
+	    swift test --scratch-path .build-$$sanitizer $(SWIFT_FLAGS) --sanitize $$sanitizer --disable-xctest \
+	        --skip InteroperabilityTests --skip TidyTests || exit 1; \
+	done
+
+install: build
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib" "$(DESTDIR)$(PREFIX)/include"
+	install -m 755 "$(BUILD)/bin/martlet" "$(DESTDIR)$(PREFIX)/bin/martlet"
+	cp -R "$(BUILD)/lib/." "$(DESTDIR)$(PREFIX)/lib/"
+	cp -R "$(BUILD)/include/." "$(DESTDIR)$(PREFIX)/include/"
+
+format:
+	swift format format --in-place --parallel --recursive $(SOURCES)
+
+lint:
+	swift format lint --strict --parallel --recursive $(SOURCES)
+
+clean:
+	rm -rf .build .build-* build
