@@ -40,6 +40,12 @@ let exportHandlerSymbols: [LinkerSetting] = [
     .unsafeFlags(["-Xlinker", "--dynamic-list=\(Context.packageDirectory)/Sources/CHandlerHost/exports.list"])
 ]
 
+/// Installed programs find Swift's run-time libraries beside themselves, on machines without a toolchain too. No test
+/// may depend on a target with these: its bundle would lose the toolchain's.
+func runPath(_ folder: String) -> [LinkerSetting] {
+    [.unsafeFlags(["-no-toolchain-stdlib-rpath", "-Xlinker", "-rpath=\(folder)"], .when(configuration: .release))]
+}
+
 let package = Package(
     name: "martlet",
     products: [
@@ -92,13 +98,13 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: ["ControlPlane", .product(name: "ArgumentParser", package: "swift-argument-parser")],
-            swiftSettings: strict),
+            swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
         // Plugins: loaded by path, never linked.
         .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
-            swiftSettings: strict + gnu),
+            swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
 
         // Tests, in the same order.
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),

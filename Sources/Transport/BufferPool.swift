@@ -36,7 +36,9 @@ internal import CLinux
     }
 
     deinit {
-        for unsafe buffer in unsafe free.joined() { unsafe buffer.deallocate() }
+        for index in 0..<Self.classCount {
+            while let buffer = unsafe free[index].popLast() { unsafe buffer.deallocate() }
+        }
     }
 
     private static func kept(_ sizeClass: Int) -> Int {

@@ -128,7 +128,8 @@ extension ISCSIConnection {
         var matches = true
         if current.hasDigest {
             unsafe current.digest.update(input.bytes.bytes.extracting(first: current.paddingByteCount))
-            matches = unsafe current.digest.value
+            matches =
+                unsafe current.digest.value
                 == CRC32C.stored(in: input.bytes.bytes, at: current.paddingByteCount)
         }
         input.consume(current.trailerByteCount)

@@ -145,7 +145,8 @@ extension ISCSIConnection {
         pdu.encode(into: &header)
         task.vectorQueued()
         // The slice lies inside the task's buffer: it was cut from `toInitiatorByteCount` bytes of it.
-        let data = unsafe UnsafeRawBufferPointer(rebasing: task.scsi.buffer[slice.offset..<slice.offset + slice.byteCount])
+        let end = slice.offset + slice.byteCount
+        let data = unsafe UnsafeRawBufferPointer(rebasing: task.scsi.buffer[slice.offset..<end])
         unsafe queue(slot, data: data, owner: task)
     }
 

@@ -132,7 +132,8 @@ public final class ISCSIServer: Sendable {
         switch error.code {
         case EADDRINUSE:
             ServerError(
-                "portal \(portal) is in use by another program: stop it, or choose another port (port 0 picks a free one)")
+                "portal \(portal) is in use by another program: stop it, or choose another port (port 0 picks a free one)"
+            )
         case EADDRNOTAVAIL:
             ServerError("portal \(portal): this machine has no such address: choose one that `ip address` shows")
         case EACCES:

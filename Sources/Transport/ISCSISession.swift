@@ -44,15 +44,20 @@ internal import TargetCore
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
         nexus = ITNexus(
             target: target, initiatorPortName: Self.portName(name),
-            targetPortName: "\(name.targetName),t,0x\(Self.hexadecimal(UInt64(context.server.configuration.portalGroupTag), digits: 4))",
+            targetPortName: Self.portName(name, group: context.server.configuration.portalGroupTag),
             loop: context.mailbox, port: self)
         nonisolated(unsafe) let session = self
         handle.attach { done in unsafe session.terminate(done) }
     }
 
-    /// The SCSI name of an iSCSI initiator port (RFC 7143 4.4.3.2... SAM's port name form).
+    /// SCSI port names, as RFC 7143 forms them from iSCSI names: of the initiator port, with the ISID ...
     private static func portName(_ name: SessionName) -> String {
         "\(name.initiatorName),i,0x\(hexadecimal(name.isid, digits: 12))"
+    }
+
+    /// ... and of the target port, with the portal group.
+    private static func portName(_ name: SessionName, group: UInt16) -> String {
+        "\(name.targetName),t,0x\(hexadecimal(UInt64(group), digits: 4))"
     }
 
     private static func hexadecimal(_ value: UInt64, digits: Int) -> String {

@@ -45,7 +45,7 @@ internal import TargetCore
     }
 
     deinit {
-        for unsafe counters in unsafe unitCounters { unsafe counters.deallocate() }
+        while let counters = unsafe unitCounters.popLast() { unsafe counters.deallocate() }
     }
 
     // MARK: A turn

@@ -118,8 +118,9 @@ final class SessionDirectory: Sendable {
 
     private static func nextIdentifier(_ state: inout State) -> UInt16? {
         guard state.usedIdentifiers.count < Int(UInt16.max) else { return nil }
-        repeat { state.lastIdentifier = state.lastIdentifier &+ 1 } while
-            state.lastIdentifier == 0 || state.usedIdentifiers.contains(state.lastIdentifier)
+        repeat {
+            state.lastIdentifier = state.lastIdentifier &+ 1
+        } while state.lastIdentifier == 0 || state.usedIdentifiers.contains(state.lastIdentifier)
         state.usedIdentifiers.insert(state.lastIdentifier)
         return state.lastIdentifier
     }

@@ -211,6 +211,58 @@ struct ReservationTests {
         #expect(Array(held[8..<16]) == Self.keyA.bytes)
     }
 
+    @Test("READ KEYS, READ RESERVATION and READ FULL STATUS tell what is registered and held, to everybody")
+    func reports() {
+        let (rig, b) = reserved(.exclusiveAccess, isBRegistered: true)
+        for initiator in [rig.initiator, b] {
+            // READ KEYS: generation, length, then eight bytes a key in the order of registration.
+            let keys = initiator.run(Self.inCDB(0)).data
+            #expect(keys == joined([0, 0, 0, 2, 0, 0, 0, 16], Self.keyA.bytes, Self.keyB.bytes))
+            // READ RESERVATION: the holder's key, then scope and type.
+            let held = initiator.run(Self.inCDB(1)).data
+            let type = ReservationType.exclusiveAccess.rawValue
+            #expect(held == joined([0, 0, 0, 2, 0, 0, 0, 16], Self.keyA.bytes, [0, 0, 0, 0, 0, type, 0, 0]))
+            // READ FULL STATUS: a descriptor for each registration, the holder's with R_HOLDER.
+            let full = initiator.run(Self.inCDB(3)).data
+            #expect(Array(full[8..<16]) == Self.keyA.bytes)
+            #expect(full[8 + 12] & 0x01 == 1)
+            let next = 8 + 24 + Int(full[8 + 22]) << 8 + Int(full[8 + 23])
+            #expect(Array(full[next..<next + 8]) == Self.keyB.bytes)
+            #expect(full[next + 12] & 0x01 == 0)
+        }
+    }
+
+    @Test("REPORT CAPABILITIES claims the six types and no persistence through power loss")
+    func capabilities() {
+        let data = Rig().initiator.run(Self.inCDB(2)).data
+        #expect(Array(data[0..<2]) == [0, 8])
+        #expect(data[2] & 0x01 == 0, "PTPL_C")
+        #expect(data[3] & 0x80 != 0, "TMV")
+        #expect(Array(data[4..<6]) == [0xEA, 0x01])
+    }
+
+    @Test("RESERVE(6) and RESERVE(10) are one reservation, which either form of RELEASE ends")
+    func reserveForms() {
+        let forms: [(reserve: [UInt8], release: [UInt8])] = [
+            ([0x16, 0, 0, 0, 0, 0], [0x57] + [UInt8](repeating: 0, count: 9)),
+            ([0x56] + [UInt8](repeating: 0, count: 9), [0x17, 0, 0, 0, 0, 0]),
+        ]
+        for form in forms {
+            let rig = Rig()
+            let b = rig.anotherInitiator()
+            #expect(rig.initiator.run(form.reserve) == .good)
+            #expect(b.run(form.reserve) == .reservationConflict)
+            // A release by another changes nothing, and is no error.
+            #expect(b.run(form.release) == .good)
+            #expect(b.run(CDB.read10(0, 1)) == .reservationConflict)
+            #expect(rig.initiator.run(form.release) == .good)
+            #expect(b.run(CDB.read10(0, 1)).status == .good)
+        }
+    }
+
+    /// PERSISTENT RESERVE IN with 255 bytes of room.
+    static func inCDB(_ serviceAction: UInt8) -> [UInt8] { [0x5E, serviceAction, 0, 0, 0, 0, 0, 0, 0xFF, 0] }
+
     // MARK: - RESERVE and RELEASE
 
     @Test("RESERVE keeps others to INQUIRY, REPORT LUNS, REQUEST SENSE and RELEASE", arguments: SampleCommand.all)
