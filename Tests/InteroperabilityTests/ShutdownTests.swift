@@ -15,6 +15,14 @@ extension Interoperability {
             #expect(try server.waitForEnd(limitSeconds: Self.limitSeconds) == .exit(0), "\(server.standardError)")
         }
 
+        @Test("The same wish sent twice at once, as to a process group and its leader, is one wish")
+        func twiceAtOnce() throws {
+            let server = try MartletServer("ram/1M")
+            server.send(SIGTERM)
+            server.send(SIGINT)
+            #expect(try server.waitForEnd(limitSeconds: Self.limitSeconds) == .exit(0), "\(server.standardError)")
+        }
+
         @Test("SIGTERM under load ends the server soon, and what it answered is on the medium")
         func underLoad() throws {
             let folder = try TemporaryFolder()

@@ -81,17 +81,26 @@ public enum Server {
         }
     }
 
-    /// One event for the first SIGTERM or SIGINT. A second one ends the process at once.
+    /// A signal that comes so soon after the first is the same wish: whoever ends a process group, or a wrapper and
+    /// its child, sends it twice.
+    private static let repetitionNanoseconds: UInt64 = 1_000_000_000
+
+    /// One event for the first SIGTERM or SIGINT. A later one ends the process at once.
     private static func stopEvents(_ logger: Logger) throws(Failure) -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-        let stopCount = Counter()
+        let firstStop = Mutex<UInt64?>(nil)
         try Signals.watch { event in
             switch event {
             case .reload:
                 logger.notice("SIGHUP: nothing is read again; to change a configuration, stop and start the server")
-            case .stop where stopCount.next() == 1:
-                continuation.yield()
             case .stop:
+                let now = clinux_monotonic_nanoseconds()
+                let first = firstStop.withLock { first in
+                    first = first ?? now
+                    return first ?? now
+                }
+                if first == now { continuation.yield() }
+                if now - first < repetitionNanoseconds { return }
                 StandardError.write("martlet: ended by a second signal: what was not flushed may be lost\n")
                 _exit(Failure.Kind.runTime.rawValue)
             }
