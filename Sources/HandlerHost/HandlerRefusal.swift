@@ -54,7 +54,7 @@ public struct HandlerRefusal: Error, Sendable, Equatable, CustomStringConvertibl
             "\(path) was built for an unknown generation of tcmu-runner (\(evidence)): \(Self.rebuild)"
         case .noEvidence:
             "\(path) does not tell for which generation of tcmu-runner it was built: export its struct "
-                + "tcmur_handler as NAME_handler, or vouch for it in the configuration"
+                + "tcmur_handler as NAME_handler, and build it with the headers of 1.5.4 or later"
         case .missingSymbols(let names):
             "\(path) needs \(names.count == 1 ? "a symbol" : "symbols") that nothing offers: "
                 + "\(names.joined(separator: ", ")); \(Self.rebuild), or install the libraries it needs"

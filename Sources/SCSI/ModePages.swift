@@ -69,8 +69,8 @@ extension ModePage {
         ModePage(code: ModePageCode.caching, defaults: [UInt8](repeating: 0, count: 18))
     }
 
-    /// Control mode page (SPC-4 7.5.8): 12 bytes. One task set for each logical unit, restricted reordering,
-    /// BUSY TIMEOUT PERIOD without limit.
+    /// Control mode page (SPC-4 7.5.8): 12 bytes. BUSY TIMEOUT PERIOD without limit; TST and QUEUE ALGORITHM MODIFIER
+    /// are the device server's to set.
     public static var control: ModePage {
         var body = [UInt8](repeating: 0, count: 10)
         body[6] = 0xFF

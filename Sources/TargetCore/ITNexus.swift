@@ -51,6 +51,11 @@ public final class ITNexus {
     /// A command has come. The task is in its task set from now on, unless it has `.ended`.
     public func accept(_ task: SCSITask) -> Acceptance {
         task.begin(on: self)
+        guard !isClosed else {
+            task.status = .taskAborted
+            task.state = .free
+            return .ended
+        }
         do {
             let isReserved = try admit(task) == .reservationConflict
             if !isReserved { return .accepted }

@@ -117,6 +117,7 @@ public final class SCSITask {
     func begin(on nexus: ITNexus) {
         unsafe self.nexus = nexus
         unsafe unit = nil
+        plan = TransferPlan()
         unsafe descriptor = nil
         status = .good
         sense = nil

@@ -79,6 +79,10 @@ extension ITNexus {
         let byteCount = task.plan.toInitiator > 0 ? task.plan.toInitiator : task.receivedByteCount
         // Safe: the transport leased the plan's bytes, and received no more than those.
         unsafe request.buffer = unsafe .init(rebasing: task.buffer[..<min(byteCount, task.buffer.count)])
+        if task.plan.toInitiator > 0 {
+            // A store that tells no count sends all of it: nothing of an earlier command may be in it.
+            unsafe request.buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        }
         return .request
     }
 

@@ -44,8 +44,16 @@ struct HeldRequests {
         return true
     }
 
+    /// The request of this number is not to run: when its turn comes, the number is used up.
+    mutating func skip(_ cmdSN: UInt32) {
+        _ = take(cmdSN: cmdSN)
+        requests.append(Request(cmdSN: cmdSN, initiatorTaskTag: BasicHeaderSegment.reservedTag, pdus: []))
+    }
+
     func holds(initiatorTaskTag: UInt32) -> Bool {
-        !requests.isEmpty && requests.contains { $0.initiatorTaskTag == initiatorTaskTag }
+        // A number that is skipped has no tag.
+        !requests.isEmpty && initiatorTaskTag != BasicHeaderSegment.reservedTag
+            && requests.contains { $0.initiatorTaskTag == initiatorTaskTag }
     }
 
     /// Keeps a Data-Out behind the request that it belongs to. False when nothing more can be held.

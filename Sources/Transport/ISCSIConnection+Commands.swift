@@ -32,11 +32,12 @@ extension ISCSIConnection {
     /// Starts a command and says where its immediate data go.
     func command(_ received: ReceivedPDU) throws(PDUError) -> DataSegment {
         guard let session else { throw .reject(.protocolError) }
-        let pdu = try SCSICommandPDU(received.header, additionalHeaderSegments: received.additionalHeaders)
-        switch window.receive(cmdSN: pdu.cmdSN, isImmediate: pdu.isImmediate) {
+        // The number counts even if the request is then refused.
+        switch window.receive(cmdSN: received.cmdSN, isImmediate: received.isImmediate) {
         case .deliver: break
         case .hold, .ignore: return DataSegment(forgetting: received.frame)
         }
+        let pdu = try SCSICommandPDU(received.header, additionalHeaderSegments: received.additionalHeaders)
         guard !pdu.isImmediate || session.activeTaskCount < session.taskLimit,
             let task = session.takeTask()
         else {
@@ -64,8 +65,9 @@ extension ISCSIConnection {
         }
         task.phase = acceptance == .accepted ? .gathering : .draining
         if acceptance == .accepted {
-            let early = min(wanted, session.parameters.session.firstBurstLength)
-            session.leaseBuffer(for: task, earlyByteCount: pdu.writes ? early : 0)
+            let hasEarly = pdu.writes && (received.frame.dataByteCount > 0 || !pdu.isFinal)
+            let early = hasEarly ? min(wanted, session.parameters.session.firstBurstLength) : 0
+            session.leaseBuffer(for: task, earlyByteCount: early)
         }
         return DataSegment(
             for: task, frame: received.frame, offset: 0, placeByteCount: task.write?.receivedByteCount ?? 0)
@@ -84,6 +86,8 @@ extension ISCSIConnection {
         guard let task = found, task.initiatorTaskTag == pdu.initiatorTaskTag,
             task.phase == .gathering || task.phase == .draining
         else { return DataSegment(forgetting: received.frame) }
+        // Solicited data have been asked for only after the whole buffer was leased.
+        guard pdu.isUnsolicited || !task.hasShortLease else { throw .reject(.protocolError) }
         guard let placement = try task.write?.receive(pdu) else { return DataSegment(forgetting: received.frame) }
         return DataSegment(
             for: task, frame: received.frame, offset: placement.offset, placeByteCount: placement.byteCount)
@@ -132,6 +136,22 @@ extension ISCSIConnection {
             case .protocolServiceCRCError: .protocolServiceCRCError
             }
         session?.nexus.fail(task.scsi, sense)
+    }
+
+    /// A task that the core does not know any more ends without an answer.
+    func drop(_ task: ISCSITask) {
+        forget(task)
+        window.commandEnded()
+        session?.release(task)
+    }
+
+    /// The task's buffer is now at `target`; data on their way to it follow.
+    func moveSegment(
+        of task: ISCSITask, from source: UnsafeMutableRawPointer, to target: UnsafeMutableRawPointer
+    ) {
+        guard segment?.task === task, let place = unsafe segment?.target else { return }
+        // Both hold the bytes up to the end of the segment.
+        unsafe segment?.target = target + (place - source)
     }
 
     /// The task's buffer is gone: data on their way to it are forgotten.

@@ -54,17 +54,34 @@ extension ISCSIConnection {
             // Error recovery level 2 alone has it.
             return answer(tag, .taskAllegianceReassignmentNotSupported)
         case let code?:
+            let found = dropDrainingTasks(code, request)
             // A response that waits for a handler must not outlive the connection.
             session.nexus.perform(
                 code.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
             ) { [self] response in
                 guard phase == .fullFeature else { return }
-                answer(tag, self.code(of: response, to: request)) {
+                answer(tag, found ? .functionComplete : self.code(of: response, to: request)) {
                     // RFC 7143 11.5.1: all sessions of the target end after a cold reset; this is ours.
                     if code == .targetColdReset { self.closeAfterFlush() }
                 }
             }
         }
+    }
+
+    /// Tasks that the core has done with and that only wait for the end of their data, as far as `code` concerns them:
+    /// they answer nobody any more. Whether there was one that ABORT TASK meant.
+    private func dropDrainingTasks(_ code: TaskManagementFunctionCode, _ request: TaskManagementRequestPDU) -> Bool {
+        guard let session else { return false }
+        let affected = session.drainingTasks { task in
+            switch code {
+            case .abortTask: task.scsi.lun == request.lun && task.initiatorTaskTag == request.referencedTaskTag
+            case .abortTaskSet, .clearTaskSet, .logicalUnitReset: task.scsi.lun == request.lun
+            case .targetWarmReset, .targetColdReset, .iTNexusReset: true
+            case .clearACA, .taskReassign, .queryTask, .queryTaskSet, .queryAsynchronousEvent: false
+            }
+        }
+        for task in affected { drop(task) }
+        return code == .abortTask && !affected.isEmpty
     }
 
     private func answer(
@@ -85,11 +102,18 @@ extension ISCSIConnection {
         case .functionRejected: .functionRejected
         case .incorrectLogicalUnitNumber: .lunDoesNotExist
         case .serviceNotSupported: .functionNotSupported
-        case .taskDoesNotExist:
-            // RFC 7143 11.6.1: a command that has come and gone is as good as aborted; one whose number is still to
-            // come does not exist.
-            SerialNumber.precedes(request.refCmdSN, window.expCmdSN) ? .taskDoesNotExist : .functionComplete
+        case .taskDoesNotExist: forgo(request) ? .functionComplete : .taskDoesNotExist
         }
+    }
+
+    /// ABORT TASK of a command that is not here (RFC 7143 11.6.1). One that is still on its way, sent before the
+    /// request, counts as received and will never run: true. Any other has ended, or never was.
+    private func forgo(_ request: TaskManagementRequestPDU) -> Bool {
+        guard SerialNumber.contains(first: window.expCmdSN, last: window.maxCmdSN, request.refCmdSN),
+            SerialNumber.precedes(request.refCmdSN, request.cmdSN)
+        else { return false }
+        if case .hold = window.receive(cmdSN: request.refCmdSN, isImmediate: false) { held.skip(request.refCmdSN) }
+        return true
     }
 
     // MARK: Text (RFC 7143 11.10, 11.11)

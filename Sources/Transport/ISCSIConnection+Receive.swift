@@ -98,6 +98,7 @@ extension ISCSIConnection {
             } catch {
                 failed(pdu, error)
                 segment = DataSegment(forgetting: pdu.frame)
+                deliverHeld()
             }
             return true
         }
@@ -135,6 +136,7 @@ extension ISCSIConnection {
         input.consume(current.trailerByteCount)
         segment = nil
         if let task = current.task { dataArrived(for: task, digestMatches: matches) }
+        deliverHeld()
         return true
     }
 

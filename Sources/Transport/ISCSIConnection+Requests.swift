@@ -8,6 +8,8 @@ internal import TargetCore
 extension ISCSIConnection {
     func handle(_ pdu: ReceivedPDU, dataDigestMatches: Bool) throws(PDUError) {
         if phase == .login { return try handleLogin(pdu) }
+        // Also after a request that is refused: its number may have closed a gap.
+        defer { deliverHeld() }
         guard let opcode = pdu.opcode else { throw .reject(.commandNotSupported) }
         switch opcode {
         case .scsiCommand, .dataOut:
@@ -21,7 +23,6 @@ extension ISCSIConnection {
             guard dataDigestMatches else { throw .reject(.dataDigestError) }
             try handleInOrder(pdu, opcode)
         }
-        deliverHeld()
     }
 
     /// A request that carries a CmdSN and no command.
@@ -78,8 +79,10 @@ extension ISCSIConnection {
     }
 
     /// The gap before held requests may have closed.
-    private func deliverHeld() {
-        while !held.isEmpty, phase == .fullFeature, let pdus = held.take(cmdSN: window.expCmdSN) {
+    func deliverHeld() {
+        while !held.isEmpty, phase == .fullFeature, !isReadStopped, let pdus = held.take(cmdSN: window.expCmdSN) {
+            // A number without a request: its command was aborted before it came.
+            if pdus.isEmpty { _ = window.receive(cmdSN: window.expCmdSN, isImmediate: false) }
             for each in pdus {
                 unsafe each.bytes.withUnsafeBytes { bytes in
                     let pdu = unsafe ReceivedPDU(frame: each.frame, bytes: bytes)

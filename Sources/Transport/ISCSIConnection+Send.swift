@@ -13,7 +13,9 @@ extension ISCSIConnection {
 
     /// Bytes of responses that the peer has not taken yet, or more: what waits for the coalescer is counted by the
     /// memory that it holds.
-    var owedByteCount: Int { coalescer.queuedByteCount + (outbox.isEmpty ? 0 : session?.leasedByteCount ?? 0) }
+    var owedByteCount: Int {
+        coalescer.queuedByteCount + outbox.controlByteCount + (outbox.isEmpty ? 0 : session?.leasedByteCount ?? 0)
+    }
 
     // MARK: In order
 
@@ -25,7 +27,7 @@ extension ISCSIConnection {
             return
         }
         task.isInOutbox = true
-        outbox.append(.task(task))
+        outbox.append(.task(task, command: task.targetTransferTag))
         planFlush()
     }
 
@@ -41,19 +43,20 @@ extension ISCSIConnection {
             isWorkOffPlanned = false
             workOff()
         }
-        guard phase != .closed, !isSendBlocked else { return }
+        guard phase != .closed else { return }
+        guard !isSendBlocked else { return pauseReadingIfNeeded() }
         while true {
             emitOutbox()
             switch coalescer.flush(socket) {
             case .drained:
                 if !outbox.isEmpty { continue }
                 if phase == .closing { return close(reason: closingReason) }
-                return
+                return resumeReadingIfPossible()
             case .blocked:
                 isSendBlocked = true
                 updateInterest()
                 pauseReadingIfNeeded()
-                return
+                return resumeReadingIfPossible()
             case .failed(let code):
                 return close(reason: "send failed with errno \(code)")
             }
@@ -64,7 +67,12 @@ extension ISCSIConnection {
     func emitOutbox() {
         while let item = outbox.next {
             switch item {
-            case .task(let task):
+            case .task(let task, let command):
+                // An aborted command's entry must not speak for the next command of its task.
+                guard task.targetTransferTag == command, task.isInOutbox else {
+                    outbox.removeNext()
+                    continue
+                }
                 guard emit(task) else { return }
                 outbox.removeNext()
                 task.isInOutbox = false
@@ -89,6 +97,8 @@ extension ISCSIConnection {
     }
 
     private func emitR2Ts(_ task: ISCSITask) -> Bool {
+        // Nothing is asked for that there is no memory for.
+        guard !task.hasShortLease else { return true }
         while coalescer.hasRoom {
             guard let burst = task.write?.nextR2T() else { return true }
             let numbers = sequenceNumbers

@@ -66,7 +66,7 @@ final class ISCSIConnection: EventSource {
     var discoveryHandle: SessionHandle?
     private(set) var closingReason = "the peer was told to go"
 
-    init(socket: consuming Socket, context: LoopContext) {
+    init(socket: Socket, context: LoopContext) {
         peer = socket.peerAddress
         local = socket.localAddress
         self.socket = socket
@@ -94,6 +94,8 @@ final class ISCSIConnection: EventSource {
     func ready(_ readiness: Readiness) {
         if readiness.contains(.writable) {
             isSendBlocked = false
+            // It has taken what it was owed: it is there.
+            lastHeard = context.loop.now
             planFlush()
         }
         switch phase {
@@ -161,6 +163,12 @@ final class ISCSIConnection: EventSource {
     func closeAfterFlush() {
         guard phase != .closing, phase != .closed else { return }
         phase = .closing
+        cancelTimer()
+        timer = context.loop.schedule(afterMilliseconds: context.server.configuration.loginTimeoutMilliseconds) {
+            [self] in
+            timer = nil
+            close(reason: "it did not take its last responses")
+        }
         updateInterest()
         planFlush()
     }
@@ -169,6 +177,8 @@ final class ISCSIConnection: EventSource {
     func shutDown() {
         guard let session, phase == .fullFeature else { return close(reason: "the server stops") }
         stopReading()
+        // What waits for data waits in vain from here on.
+        session.dropIncompleteTasks()
         session.whenIdle { [self] in closeAfterFlush() }
     }
 
@@ -195,7 +205,9 @@ final class ISCSIConnection: EventSource {
         }
         if let discoveryHandle { context.server.directory.release(discoveryHandle) }
         discoveryHandle = nil
+        // A timer or a login that waits may hold the connection for a while: the descriptor goes now.
         socket.shutdown()
+        socket.close()
         context.forget(self)
     }
 

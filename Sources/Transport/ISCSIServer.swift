@@ -53,7 +53,12 @@ public final class ISCSIServer: Sendable {
             }
         }
         state.setPortals(bound)
-        try startLoops()
+        do throws(ServerError) {
+            try startLoops()
+        } catch {
+            for descriptor in descriptors { close(descriptor) }
+            throw error
+        }
         let all = workers.withLock { $0 }
         let deal = Dealer(workers: all.map(\.handle)) { index, descriptor in
             all[index].perform { $0.adopt(descriptor) }

@@ -79,7 +79,7 @@ internal import TargetCore
         // Twice the window: those under way, and those whose response the peer has not taken yet.
         let limit = 2 * Int(context.server.configuration.commandWindowDepth) + Self.immediateCommandLimit
         guard tasks.count < limit else { return nil }
-        let task = ISCSITask(index: UInt32(tasks.count), session: self, loop: context.mailbox)
+        let task = context.takeSpareTask(for: self, index: UInt32(tasks.count))
         tasks.append(task)
         return task
     }
@@ -100,12 +100,15 @@ internal import TargetCore
 
     /// The response has gone, or will never be sent: everything is given back.
     func release(_ task: ISCSITask) {
+        if task.waitsForMemory {
+            task.waitsForMemory = false
+            memoryWaiters.removeAll { $0 === task }
+        }
         giveBackLease(of: task)
         task.phase = .free
         task.write = nil
         freeTasks.append(task)
         if freeTasks.count == tasks.count { becameIdle() }
-        connection?.resumeReadingIfPossible()
     }
 
     // MARK: Memory
@@ -151,7 +154,7 @@ internal import TargetCore
     /// The first in line go on as far as there is memory again.
     private func serveMemoryWaiters() {
         while let task = memoryWaiters.first {
-            guard task.waitsForMemory else {
+            guard task.waitsForMemory, task.phase == .gathering, task.hasShortLease else {
                 memoryWaiters.removeFirst()
                 continue
             }
@@ -169,6 +172,7 @@ internal import TargetCore
         leasedByteCount -= early.byteCount
         lease(byteCount, for: task)
         if let source = unsafe early.base, let target = unsafe task.lease.base {
+            unsafe connection?.moveSegment(of: task, from: source, to: target)
             unsafe target.copyMemory(from: source, byteCount: min(early.byteCount, task.lease.byteCount))
         }
         context.pool.giveBack(early)
@@ -217,6 +221,19 @@ internal import TargetCore
         unsafe counters.pointee.writtenByteCount += UInt64(task.write?.receivedByteCount ?? 0)
     }
 
+    /// Tasks that have ended for the core and wait for the end of their unsolicited data.
+    func drainingTasks(where matches: (ISCSITask) -> Bool) -> [ISCSITask] {
+        tasks.filter { $0.phase == .draining && matches($0) }
+    }
+
+    /// No more data will be taken: the commands that wait for some never were.
+    func dropIncompleteTasks() {
+        for task in tasks where task.phase == .gathering || task.phase == .draining {
+            if task.phase == .gathering { nexus.cancel(task.scsi) }
+            connection?.drop(task)
+        }
+    }
+
     // MARK: The end
 
     /// Calls `action` when no command is under way, at once if that is so.
@@ -252,6 +269,10 @@ internal import TargetCore
     private func becameQuiet() {
         isQuiet = true
         for task in tasks { giveBackLease(of: task) }
+        context.keepSpare(tasks)
+        tasks = []
+        freeTasks = []
+        handle.detach()
         context.server.directory.release(name, handle)
         context.becameQuiet(self)
         let actions = quietActions

@@ -20,10 +20,10 @@ final class ISCSITask: SendOwner {
     }
 
     let scsi: SCSITask
+    unowned(unsafe) private(set) var session: ISCSISession
     /// Names the task in its R2Ts: the position in the session's table, and above it a count of the commands that the
     /// position has had, so that data for an aborted command cannot reach its successor.
     private(set) var targetTransferTag: UInt32
-    unowned(unsafe) let session: ISCSISession
 
     var phase = Phase.free
     var initiatorTaskTag: UInt32 = 0
@@ -62,8 +62,17 @@ final class ISCSITask: SendOwner {
         unsafe scsi.transportContext = self
     }
 
+    /// Serves another session of the same loop, under the position `index` of its table. Tasks are never freed while
+    /// their loop lives: a handler that completes a request twice, however late, finds the request's memory.
+    func move(to session: ISCSISession, index: UInt32) {
+        unsafe self.session = session
+        targetTransferTag = index
+    }
+
     /// Takes over a command.
     func begin(_ pdu: SCSICommandPDU) {
+        isInOutbox = false
+        waitsForMemory = false
         write = nil
         read = nil
         hasDigestError = false
@@ -72,6 +81,7 @@ final class ISCSITask: SendOwner {
         isEmitted = false
         isResponseBegun = false
         isImmediate = pdu.isImmediate
+        isBidirectional = pdu.reads && pdu.writes
         initiatorTaskTag = pdu.initiatorTaskTag
         targetTransferTag &+= 1 << Self.positionBitCount
         expectedFromInitiator = pdu.writes ? Int(pdu.expectedDataTransferLength) : 0
@@ -105,7 +115,7 @@ final class ISCSITask: SendOwner {
         if scsi.status == .good, byteCount > 0 {
             read = ReadTransfer(
                 byteCount: byteCount, maxDataSegmentLength: parameters.maxSendDataSegmentLength,
-                maxBurstLength: parameters.session.maxBurstLength, carriesStatus: true)
+                maxBurstLength: parameters.session.maxBurstLength, carriesStatus: !isBidirectional)
         }
     }
 

@@ -15,7 +15,7 @@ final class Listener: EventSource {
     private let deal: (CInt) -> Void
     private var registration: EventLoop.Registration?
 
-    init(socket: consuming Socket, context: LoopContext, deal: @escaping (CInt) -> Void) {
+    init(socket: Socket, context: LoopContext, deal: @escaping (CInt) -> Void) {
         self.socket = socket
         self.context = context
         self.deal = deal

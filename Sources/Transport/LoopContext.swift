@@ -24,6 +24,9 @@ internal import TargetCore
     private var busySessionsNow: [ISCSISession] = []
 
     private var listeners: [Listener] = []
+    /// Sessions that have become quiet in this turn: let go at its end, when nobody is inside them any more.
+    private var departed: [ISCSISession] = []
+    private var spareTasks: [ISCSITask] = []
     private var isStopping = false
     private var stopped: (() -> Void)?
 
@@ -63,6 +66,7 @@ internal import TargetCore
         swap(&unflushed, &unflushedNow)
         for connection in unflushedNow { connection.flush() }
         unflushedNow.removeAll(keepingCapacity: true)
+        if !departed.isEmpty { departed.removeAll() }
     }
 
     func willFlush(_ connection: ISCSIConnection) { unflushed.append(connection) }
@@ -90,9 +94,22 @@ internal import TargetCore
     func keepUntilQuiet(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = session }
 
     func becameQuiet(_ session: ISCSISession) {
-        departing[ObjectIdentifier(session)] = nil
+        if let session = departing.removeValue(forKey: ObjectIdentifier(session)) { departed.append(session) }
         finishStopping()
     }
+
+    // MARK: Tasks
+
+    func takeSpareTask(for session: ISCSISession, index: UInt32) -> ISCSITask {
+        guard let task = spareTasks.popLast() else {
+            return ISCSITask(index: index, session: session, loop: mailbox)
+        }
+        task.move(to: session, index: index)
+        return task
+    }
+
+    /// The tasks of a session that is quiet.
+    func keepSpare(_ tasks: [ISCSITask]) { spareTasks += tasks }
 
     // MARK: Listening and stopping
 

@@ -5,8 +5,8 @@ internal import ISCSI
 /// What a connection has still to put into PDUs, in the order in which it became ready.
 struct Outbox {
     enum Item {
-        /// A task with R2Ts or a response to send.
-        case task(ISCSITask)
+        /// A task with R2Ts or a response to send; the tag says for which of its commands.
+        case task(ISCSITask, command: UInt32)
         case control(ControlPDU)
     }
 
@@ -31,6 +31,11 @@ struct Outbox {
         }
     }
 
+    /// Bytes that a queued control PDU stands for besides its data.
+    private static let controlOverhead = 256
+
+    /// Bytes that queued control PDUs hold.
+    private(set) var controlByteCount = 0
     private var items: [Item] = []
     private var first = 0
 
@@ -42,10 +47,12 @@ struct Outbox {
             items.removeAll(keepingCapacity: true)
             first = 0
         }
+        if case .control(let control) = item { controlByteCount += control.data.count + Self.controlOverhead }
         items.append(item)
     }
 
     mutating func removeNext() {
+        if case .control(let control) = items[first] { controlByteCount -= control.data.count + Self.controlOverhead }
         first += 1
         // What has been taken is let go in large pieces, so that a long queue costs no shifting per item.
         if first == items.count {
@@ -58,6 +65,7 @@ struct Outbox {
     }
 
     mutating func removeAll() {
+        controlByteCount = 0
         items.removeAll()
         first = 0
     }

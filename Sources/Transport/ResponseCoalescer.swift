@@ -14,7 +14,7 @@ open class SendOwner {
 /// be. Headers, digests and short data segments live in slots of its own; longer data segments are sent from where
 /// they are.
 ///
-/// Today's rule: everything gathered in a turn leaves at its end, or earlier when `flushByteCount` have gathered.
+/// Today's rule: everything gathered in a turn leaves at its end; a turn that fills all slots sends in between.
 @safe package final class ResponseCoalescer {
     /// PDUs that may be queued. A turn that makes more of them sends in between.
     package static let slotCount = 256
@@ -24,9 +24,6 @@ open class SendOwner {
     /// Header, data segment, and padding with digest.
     private static let vectorsPerPDU = 3
     private static let vectorCount = slotCount * vectorsPerPDU
-    /// Bytes after which a turn sends what it has: enough for one large `sendmsg`, and the peer gets to work.
-    package static let flushByteCount = 1 << 20
-
     package enum FlushResult {
         case drained
         case blocked
@@ -68,7 +65,6 @@ open class SendOwner {
 
     package var isEmpty: Bool { usedSlots == 0 }
     package var hasRoom: Bool { usedSlots < Self.slotCount }
-    package var wantsFlush: Bool { queuedByteCount >= Self.flushByteCount }
 
     // MARK: Queueing
 
@@ -121,7 +117,7 @@ open class SendOwner {
     // MARK: Sending
 
     /// Sends all that is queued, as far as the socket takes it.
-    package func flush(_ socket: borrowing Socket) -> FlushResult {
+    package func flush(_ socket: Socket) -> FlushResult {
         while firstVector < endVector {
             let batch = unsafe UnsafeMutableBufferPointer(start: vectors + firstVector, count: endVector - firstVector)
             switch unsafe socket.send(batch) {

@@ -37,6 +37,9 @@ final class SessionHandle: Sendable {
         terminateBody.withLock { $0 = body }
     }
 
+    /// The session has ended: nothing is left to be ended, and nothing of it is held any more.
+    func detach() { terminateBody.withLock { $0 = nil } }
+
     /// From any loop. `done` is called in the session's loop.
     func terminate(_ done: @escaping @Sendable () -> Void) {
         loop.perform {

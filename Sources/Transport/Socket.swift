@@ -3,13 +3,19 @@
 internal import CLinux
 internal import EventLoop
 
-/// A TCP socket, owned once and closed with its owner. Never blocks.
-package struct Socket: ~Copyable {
-    let descriptor: CInt
+/// A TCP socket. Never blocks. Closed by its owner, or with it at the latest.
+package final class Socket {
+    private(set) var descriptor: CInt
 
     package init(adopting descriptor: CInt) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit { close() }
+
+    /// The descriptor is given back to the system; nothing works any more. Once is enough.
+    func close() {
+        if descriptor >= 0 { _ = CLinux.close(descriptor) }
+        descriptor = -1
+    }
 
     enum Transfer {
         case bytes(Int)
@@ -56,9 +62,8 @@ package struct Socket: ~Copyable {
     func shutdown() { _ = CLinux.shutdown(descriptor, clinux_shut_rdwr) }
 
     /// Gives the descriptor away: it is not closed.
-    consuming func release() -> CInt {
-        let descriptor = descriptor
-        discard self
+    func release() -> CInt {
+        defer { descriptor = -1 }
         return descriptor
     }
 
