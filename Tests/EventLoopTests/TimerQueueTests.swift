@@ -43,6 +43,20 @@ struct TimerQueueTests {
         #expect(queue.nextDeadline == nil)
     }
 
+    @Test("what a cancelled timer held is let go at once, although others are due before it")
+    func cancelLetsGo() {
+        var queue = TimerQueue()
+        _ = queue.add(deadline: 1) {}
+        var held: Held? = Held()
+        weak let watched = held
+        let timer = queue.add(deadline: 2) { [held] in _ = held }
+        held = nil
+        #expect(watched != nil)
+        queue.cancel(timer)
+        #expect(watched == nil)
+        #expect(queue.nextDeadline == 1)
+    }
+
     @Test("cancelling what has fired changes nothing")
     func cancelLate() {
         var queue = TimerQueue()
@@ -53,6 +67,8 @@ struct TimerQueueTests {
         #expect(queue.nextDeadline == 2)
     }
 }
+
+private final class Held {}
 
 /// A small generator, so that a failure can be repeated from its seed.
 struct SplitMix: RandomNumberGenerator {
