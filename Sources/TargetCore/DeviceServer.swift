@@ -57,26 +57,20 @@ extension ITNexus {
         unit.taskSet.append(task)
     }
 
-    /// SPC-4 5.14: these do not end with a unit attention, whether or not there is a row for them.
-    private static func passesUnitAttention(_ opcode: UInt8) -> Bool {
-        switch OperationCode(rawValue: opcode) {
-        case .inquiry, .reportLUNs, .requestSense: true
-        default: false
-        }
+    /// SPC-4 5.14: these do not end with a unit attention, also where there is no logical unit. Asked only while one
+    /// is pending.
+    private static func passesUnitAttention(_ opcode: UInt8) -> Bool { has(.passesUnitAttention, opcode) }
+
+    private static func has(_ trait: CommandDescriptor.Traits, _ opcode: UInt8) -> Bool {
+        CommandTable.directAccess.rows.contains { $0.opcode == opcode && $0.traits.contains(trait) }
     }
 
     // MARK: - Stores that look at CDBs themselves
 
     /// Whether a CDB goes to the store as it came: all but those of the core.
     private static func isOffered(_ opcode: UInt8, to unit: NexusUnit) -> Bool {
-        switch OperationCode(rawValue: opcode) {
-        case .reportLUNs, .persistentReserveIn, .persistentReserveOut, .reserve6, .reserve10, .release6, .release10:
-            false
-        case .requestSense:
-            !unit.attentions.isAny
-        default:
-            true
-        }
+        if opcode == OperationCode.requestSense.rawValue { return !unit.attentions.isAny }
+        return !has(.ownedByCore, opcode)
     }
 
     /// The plan of a command that the store sees first: room for what the transport expects. A row that the core may

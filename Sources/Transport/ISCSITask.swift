@@ -31,7 +31,6 @@ final class ISCSITask: SendOwner {
     var expectedFromInitiator = 0
     var expectedToInitiator = 0
     var isBidirectional = false
-    var isImmediate = false
     /// Data from the initiator, while there are any to come.
     var write: WriteTransfer?
     /// Data to the initiator, once the task has ended well.
@@ -80,7 +79,6 @@ final class ISCSITask: SendOwner {
         queuedVectorCount = 0
         isEmitted = false
         isResponseBegun = false
-        isImmediate = pdu.isImmediate
         isBidirectional = pdu.reads && pdu.writes
         initiatorTaskTag = pdu.initiatorTaskTag
         targetTransferTag &+= 1 << Self.positionBitCount
