@@ -81,3 +81,8 @@ AT(martlet_handler_extension, version, 8);
 AT(martlet_handler_extension, flags, 12);
 AT(martlet_handler_extension, probe, 16);
 AT(martlet_handler_extension, block_status, 24);
+// Version 2.
+AT(martlet_handler_extension, map_read, 32);
+AT(martlet_handler_extension, completion_descriptor, 40);
+AT(martlet_handler_extension, submit, 48);
+AT(martlet_handler_extension, reap, 56);

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 #define MARTLET_HANDLER_EXTENSION_SYMBOL "martlet_handler_extension"
-#define MARTLET_HANDLER_EXTENSION_VERSION 1u
+#define MARTLET_HANDLER_EXTENSION_VERSION 2u
 
 /* Flags of a handler. Bits not named here are zero. */
 
@@ -32,6 +32,12 @@ extern "C" {
 /* With nr_threads 0: no I/O callout waits for a device, a network or another command, so the host's event loops may
    call it themselves. */
 #define MARTLET_HANDLER_NEVER_BLOCKS (1u << 1)
+/* read and write take any number of iovec elements, of any whole number of blocks each, every one page-aligned: the
+   host may merge adjacent commands into one callout. */
+#define MARTLET_HANDLER_VECTORED (1u << 2)
+/* When write returns it has taken all of its data, from memory of any alignment: with MARTLET_HANDLER_NEVER_BLOCKS the
+   host may show it the buffer in which they were received. */
+#define MARTLET_HANDLER_WRITE_COPIES (1u << 3)
 
 /* Flags of a probe's answer. */
 
@@ -87,6 +93,33 @@ struct martlet_handler_extension {
      */
     int (*block_status)(
         struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
+
+    /* Since version 2. */
+
+    /*
+     * Where length bytes of the medium from offset on stand in memory, for reads that need no copy. The memory stays
+     * readable, without faults, until close returns; what it holds may change with later writes. NULL: the host calls
+     * read. Never blocks; called from any thread; the range lies in the medium. A pointer is no promise for other
+     * ranges, nor for the same one later.
+     */
+    const void *(*map_read)(struct tcmu_device *dev, uint64_t offset, uint64_t length);
+
+    /*
+     * Batches, for handlers with nr_threads 0 and MARTLET_HANDLER_NEVER_BLOCKS; all three callouts or none.
+     *
+     * The host calls completion_descriptor once after each successful open, before any I/O. Whoever calls it promises
+     * to call submit after every batch of callouts, and reap whenever the descriptor becomes readable. A host that
+     * does not know it (tcmu-runner, an older Martlet) never calls it: then the handler must start each command at
+     * once and complete it from a thread of its own. Returns a descriptor (the handler's, open until close, readable
+     * while there are completions to take), or -errno: then the host behaves as one that does not know it.
+     */
+    int (*completion_descriptor)(struct tcmu_device *dev);
+    /* Starts what the callouts since the last submit have queued, with as few system calls as can be. Any thread,
+       several at a time; never blocks. A command may also start earlier. */
+    void (*submit)(struct tcmu_device *dev);
+    /* Takes the completions that are there: calls tcmur_cmd_complete for each. Any thread, one at a time; never
+       blocks. Returns the number of commands completed. */
+    size_t (*reap)(struct tcmu_device *dev);
 };
 
 /* What the symbol names. */
