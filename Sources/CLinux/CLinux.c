@@ -5,6 +5,8 @@
 
 #include "CLinux.h"
 
+#include <limits.h>
+
 _Static_assert(sizeof(off_t) == 8, "files beyond 2 GiB need 64-bit offsets");
 _Static_assert(sizeof(struct iovec) == 16, "two words: base and length");
 
@@ -19,6 +21,21 @@ const int clinux_rusage_thread = RUSAGE_THREAD;
 
 const char *clinux_error_text(int error, char *buffer, size_t byte_count) {
     return strerror_r(error, buffer, byte_count);
+}
+
+// The kernel has no epoll_pwait2: asked once.
+static _Atomic bool has_only_milliseconds = false;
+
+int clinux_epoll_wait(int descriptor, struct epoll_event *events, int capacity, int64_t timeout_nanoseconds) {
+    if (timeout_nanoseconds <= 0) return epoll_wait(descriptor, events, capacity, timeout_nanoseconds < 0 ? -1 : 0);
+    if (!has_only_milliseconds) {
+        struct timespec timeout = {timeout_nanoseconds / 1000000000, timeout_nanoseconds % 1000000000};
+        int count = epoll_pwait2(descriptor, events, capacity, &timeout, NULL);
+        if (count >= 0 || errno != ENOSYS) return count;
+        has_only_milliseconds = true;
+    }
+    int64_t milliseconds = (timeout_nanoseconds + 999999) / 1000000;
+    return epoll_wait(descriptor, events, capacity, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds);
 }
 
 static int name_thread(pthread_t thread, const char *name) {

@@ -18,15 +18,26 @@ public protocol TurnWork: AnyObject {
 
     /// All that was ready has been worked off: time to send what was gathered.
     func turnEnded()
+
+    /// Nanoseconds of the monotonic clock at which there is to be a turn at the latest, whatever happens; `UInt64.max`
+    /// for none. Asked before the loop sleeps.
+    var deadline: UInt64 { get }
+}
+
+extension TurnWork {
+    public var deadline: UInt64 { .max }
 }
 
 /// A thread's loop: waits for descriptors, runs those that are ready, then timers and mailboxes, then ends the turn.
 ///
 /// Everything but `handle` belongs to the thread that calls `run`.
-public final class EventLoop {
+@safe public final class EventLoop {
     public let handle: LoopHandle
     /// Nanoseconds of the monotonic clock when this turn began: one reading for all that happens in it.
     public private(set) var now: UInt64
+
+    /// Where streams over readiness receive to: one for all of them, so that it stays in the cache.
+    let batchBuffer: UnsafeMutableRawBufferPointer
 
     private let poller: any Poller
     private var slots: [Slot] = []
@@ -54,8 +65,11 @@ public final class EventLoop {
         self.handle = handle
         self.poller = poller
         now = clinux_monotonic_nanoseconds()
+        unsafe batchBuffer = .allocate(byteCount: ReceiveBudget.largest, alignment: 4096)
         try poller.add(handle.descriptor, interest: .readable, token: Self.wakeToken)
     }
+
+    deinit { unsafe batchBuffer.deallocate() }
 
     // MARK: Descriptors
 
@@ -98,6 +112,14 @@ public final class EventLoop {
         return index
     }
 
+    /// A byte stream over the connected, non-blocking socket `descriptor`, receiving from now on.
+    public func openStream(
+        _ descriptor: CInt, owner: any ByteStreamOwner
+    ) throws(SystemError) -> any ByteStream {
+        if let stream = try poller.openStream(descriptor, owner: owner) { return stream }
+        return try ReadyStream(descriptor, loop: self, owner: owner)
+    }
+
     // MARK: Timers and work
 
     public func schedule(afterMilliseconds delay: UInt64, _ action: @escaping () -> Void) -> TimerQueue.Identifier {
@@ -116,8 +138,9 @@ public final class EventLoop {
     public func run() throws(SystemError) {
         while !isStopping {
             handle.willSleep()
-            let ready = try poller.wait(timeoutMilliseconds: timeout()) { event in dispatch(event) }
-            if ready == 0 { awake() }
+            let eventCount = try poller.wait(
+                timeoutNanoseconds: timeout(), awake: { awake() }, ready: { dispatch($0) })
+            if eventCount == 0 { awake() }
             runTimers()
             handle.drain()
             for each in work { each.drain() }
@@ -126,7 +149,6 @@ public final class EventLoop {
     }
 
     private func dispatch(_ event: ReadyDescriptor) {
-        awake()
         if event.token == Self.wakeToken {
             handle.clearSignal()
         } else if let index = index(of: event.token) {
@@ -136,21 +158,21 @@ public final class EventLoop {
 
     /// The first thing in a turn: from here on nobody needs to wake us.
     private func awake() {
-        guard !isAwakeInTurn else { return }
-        isAwakeInTurn = true
         handle.isAwake()
         now = clinux_monotonic_nanoseconds()
     }
 
-    private var isAwakeInTurn = false
-
-    private func timeout() -> CInt {
-        isAwakeInTurn = false
-        if handle.hasWork || work.contains(where: { $0.hasPending }) { return 0 }
-        guard let deadline = timers.nextDeadline else { return -1 }
+    /// Nanoseconds that the loop may sleep; nil: until something happens.
+    private func timeout() -> UInt64? {
+        if handle.hasWork { return 0 }
+        var deadline = timers.nextDeadline ?? .max
+        for each in work {
+            if each.hasPending { return 0 }
+            deadline = min(deadline, each.deadline)
+        }
+        if deadline == .max { return nil }
         let current = clinux_monotonic_nanoseconds()
-        if deadline <= current { return 0 }
-        return CInt(clamping: (deadline - current + 999_999) / 1_000_000)
+        return deadline <= current ? 0 : deadline - current
     }
 
     private func runTimers() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
+internal import EventLoop
 internal import ISCSI
 internal import SCSI
 internal import TargetCore
@@ -42,19 +43,19 @@ extension ISCSIConnection {
         if isWorkOffPlanned {
             isWorkOffPlanned = false
             workOff()
+            input.keepRest(pool: context.pool)
         }
         guard phase != .closed else { return }
         guard !isSendBlocked else { return pauseReadingIfNeeded() }
         while true {
             emitOutbox()
-            switch coalescer.flush(socket) {
+            switch unsafe coalescer.flush({ unsafe stream?.send($0) ?? .failed(EPIPE) }) {
             case .drained:
                 if !outbox.isEmpty { continue }
                 if phase == .closing { return close(reason: closingReason) }
                 return resumeReadingIfPossible()
             case .blocked:
                 isSendBlocked = true
-                updateInterest()
                 pauseReadingIfNeeded()
                 return resumeReadingIfPossible()
             case .failed(let code):

@@ -6,7 +6,7 @@ internal import TargetCore
 
 /// One iSCSI connection: its socket, what has come in, what is to go out, and where its login stands.
 /// Belongs to its loop's thread. The files beside this one hold its parts: receiving, login, requests, sending.
-final class ISCSIConnection: EventSource {
+final class ISCSIConnection {
     enum Phase {
         /// Login Requests alone are understood.
         case login
@@ -53,7 +53,8 @@ final class ISCSIConnection: EventSource {
     var receivedByteCount: UInt64 = 0
     var receivedPDUCount: UInt64 = 0
 
-    private var registration: EventLoop.Registration?
+    /// Nil before the start, and once closed.
+    private(set) var stream: (any ByteStream)?
     private var timer: TimerQueue.Identifier?
     /// Nanoseconds of the monotonic clock when the peer was last heard.
     var lastHeard: UInt64
@@ -77,7 +78,7 @@ final class ISCSIConnection: EventSource {
 
     func start() {
         do throws(SystemError) {
-            registration = try context.loop.register(socket.descriptor, interest: .readable, source: self)
+            stream = try context.loop.openStream(socket.descriptor, owner: self)
         } catch {
             close(reason: "cannot watch its socket: \(error)")
             return
@@ -91,38 +92,9 @@ final class ISCSIConnection: EventSource {
         }
     }
 
-    func ready(_ readiness: Readiness) {
-        if readiness.contains(.writable) {
-            isSendBlocked = false
-            // It has taken what it was owed: it is there.
-            lastHeard = context.loop.now
-            planFlush()
-        }
-        switch phase {
-        case .login, .fullFeature:
-            if readiness.contains(.readable) && !isReadPaused && !isReadStopped {
-                receive()
-            } else if readiness.contains(.hangup) {
-                close(reason: "the peer has gone")
-            }
-        case .establishing, .closing:
-            if readiness.contains(.hangup) { close(reason: "the peer has gone") }
-        case .closed:
-            break
-        }
-    }
-
-    /// What the loop is to watch for, as things stand.
+    /// Receives or not, as things stand.
     func updateInterest() {
-        guard let registration else { return }
-        var interest: Readiness = []
-        if isSendBlocked { interest.insert(.writable) }
-        if (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped { interest.insert(.readable) }
-        do throws(SystemError) {
-            try context.loop.setInterest(interest, of: registration)
-        } catch {
-            close(reason: "cannot watch its socket: \(error)")
-        }
+        stream?.isReceiving = (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped
     }
 
     func planFlush() {
@@ -192,8 +164,9 @@ final class ISCSIConnection: EventSource {
             isPeersFault ? .warning : (wasLoggedIn ? .info : .debug),
             "connection from \(peer?.description ?? "unknown") closed: \(reason)")
         cancelTimer()
-        if let registration { context.loop.remove(registration) }
-        registration = nil
+        // From here on the kernel writes into no command's buffer.
+        stream?.close()
+        stream = nil
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()

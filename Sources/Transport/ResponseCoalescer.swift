@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
+package import CLinux
+package import EventLoop
 
 /// Whose memory a queued vector points into: told when the kernel has taken all of it.
 open class SendOwner {
@@ -116,17 +117,16 @@ open class SendOwner {
 
     // MARK: Sending
 
-    /// Sends all that is queued, as far as the socket takes it.
-    package func flush(_ socket: Socket) -> FlushResult {
+    /// Sends all that is queued by `send`, as far as the socket takes it.
+    package func flush(_ send: (UnsafeMutableBufferPointer<iovec>) -> SendResult) -> FlushResult {
         while firstVector < endVector {
             let batch = unsafe UnsafeMutableBufferPointer(start: vectors + firstVector, count: endVector - firstVector)
-            switch unsafe socket.send(batch) {
-            case .bytes(let count):
+            switch unsafe send(batch) {
+            case .sent(let count):
                 sendCount += 1
                 sentByteCount += UInt64(count)
                 consume(count)
-            case .wouldBlock: return .blocked
-            case .closed: return .failed(EPIPE)
+            case .blocked: return .blocked
             case .failed(let code): return .failed(code)
             }
         }

@@ -83,6 +83,9 @@ static inline struct epoll_event clinux_epoll_event(uint32_t events, uint64_t da
 }
 static inline uint64_t clinux_epoll_data(const struct epoll_event *_Nonnull event) { return event->data.u64; }
 
+/// epoll_wait(2) with a timeout in nanoseconds; -1: without end. Kernels before 5.11 round it up to milliseconds.
+int clinux_epoll_wait(int descriptor, struct epoll_event *_Nonnull events, int capacity, int64_t timeout_nanoseconds);
+
 enum {
     clinux_epollin = EPOLLIN,
     clinux_epollout = EPOLLOUT,
