@@ -111,7 +111,7 @@ let package = Package(
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
-        .testTarget(name: "TransportTests", dependencies: ["Transport", "CLinux"], swiftSettings: tests),
+        .testTarget(name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
