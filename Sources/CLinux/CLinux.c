@@ -21,6 +21,8 @@ const char *clinux_error_text(int error, char *buffer, size_t byte_count) {
     return strerror_r(error, buffer, byte_count);
 }
 
+int clinux_replace_descriptor(int descriptor, int other) { return dup3(other, descriptor, O_CLOEXEC); }
+
 static int name_thread(pthread_t thread, const char *name) {
     char shortened[THREAD_NAME_SIZE] = {0};
     memcpy(shortened, name, strnlen(name, sizeof shortened - 1));
