@@ -24,7 +24,7 @@ extension HandlerDevice {
     }
 
     /// Whole blocks, all of them inside the medium. A flush has no extent and always is.
-    private func isInsideMedium(_ offset: UInt64, _ byteCount: UInt64) -> Bool {
+    func isInsideMedium(_ offset: UInt64, _ byteCount: UInt64) -> Bool {
         let block = UInt64(blockByteCount)
         guard offset % block == 0, byteCount % block == 0 else { return false }
         let (end, overflow) = offset.addingReportingOverflow(byteCount)
