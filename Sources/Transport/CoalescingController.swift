@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Decides, at the end of each turn that has responses of a connection, whether they leave or wait for more.
+/// Decides whether the responses of a connection leave one by one, at the end of the turn, or wait for more.
 ///
 /// Holding can pay only while something is about to join: a completion (`inFlight`), or a request of an initiator
 /// that has more commands outstanding than what is queued answers. An initiator whose commands are all answered by
-/// what is held sends nothing more until it gets it; so it is never held then. Whether holding does pay is learnt
+/// what is held sends nothing more until it gets it; so it is never held then. What does pay is learnt
 /// (`CoalescingLearner`); each hold ends by its deadline at the latest.
 ///
 /// A value without clock and socket. One for each connection; belongs to its loop's thread.
@@ -21,6 +21,10 @@ package struct CoalescingController: Sendable {
     package static let responseLimit = ResponseCoalescer.slotCount / 2
     /// Fewer commands than this at the server at once, and there is nothing to gather.
     static let minimumDepth = 4
+    /// More than this, and the server has no time for a send for each.
+    static let splittingDepth = 32
+    /// So many responses of a turn leave singly at most. The others gather: the turn is not one of few commands.
+    static let singleSendLimit = 8
     /// Turns without a sign of pipelining after which the initiator is taken not to pipeline.
     static let pipeliningMemoryTurns = 64
     /// The depth is the largest of the last one to two of so many turns.
@@ -36,7 +40,7 @@ package struct CoalescingController: Sendable {
     private let bounds: CoalescingBounds
     /// Adaptive, and with a bound above 0.
     private let mayHold: Bool
-    private var learner = CoalescingLearner()
+    private var learner: CoalescingLearner
     private var ownCounters = CoalescingCounters()
 
     // The hold that runs. `heldSince` counts only while `isHolding`.
@@ -45,6 +49,8 @@ package struct CoalescingController: Sendable {
     private var deadline: UInt64 = 0
     private var responsesWhenHeld = 0
     private var lastQueued = 0
+    private var lastInFlight = 0
+    private var singleSendCount = 0
     private var barrenHoldCount = 0
 
     // What has been seen of the initiator.
@@ -56,7 +62,9 @@ package struct CoalescingController: Sendable {
     /// Between turns that brought a request or a completion.
     private var meanInterval = pauseNanoseconds
 
-    package init(_ policy: CoalescingPolicy) {
+    package init(_ policy: CoalescingPolicy, learner: CoalescingLearner = CoalescingLearner()) {
+        self.learner = learner
+        sendsEachResponse = policy.sendsEachResponse
         self.policy = policy
         if case .adaptive(let bounds) = policy {
             self.bounds = bounds
@@ -67,8 +75,8 @@ package struct CoalescingController: Sendable {
         }
     }
 
-    /// See `CoalescingPolicy.sendsEachResponse`.
-    package var sendsEachResponse: Bool { policy.sendsEachResponse }
+    /// Whether a response is to go to the socket as soon as it is queued. May change at any call.
+    package private(set) var sendsEachResponse: Bool
 
     package var counters: CoalescingCounters {
         var counters = ownCounters
@@ -77,10 +85,10 @@ package struct CoalescingController: Sendable {
         return counters
     }
 
-    /// How long a hold may last as things have been learnt, in nanoseconds; 0 while holding has not been seen to pay.
-    package var learntHoldNanoseconds: UInt64 { holdNanoseconds(level: learner.level) }
+    /// What has been learnt to pay best.
+    package var level: CoalescingLearner.Level { learner.level }
 
-    /// The end of a turn that left responses queued, or at which a hold may end.
+    /// The end of a turn in which requests came, responses were queued or sent, or a hold may end.
     ///
     /// `now` is the time when the turn began, in nanoseconds. `queuedResponses` and `queuedByteCount` are what would
     /// leave, held ones included; `inFlight` are commands that handlers have not completed yet.
@@ -91,18 +99,20 @@ package struct CoalescingController: Sendable {
             ownCounters.sentByPolicyCount &+= 1
             return .send
         }
-        let outstanding = queuedResponses &+ inFlight
+        // Answered at once, requests are in none of the two counts any more.
+        let outstanding = max(queuedResponses &+ inFlight, requestsThisTurn)
         if outstanding < 2 && pipeliningMemory == 0 {
             ownCounters.sentUnpipelinedCount &+= 1
             return .send
         }
-        if requestsThisTurn > 0 || queuedResponses > lastQueued { observe(now: now, outstanding: outstanding) }
-        lastQueued = queuedResponses
-        if learner.isDue {
-            learner.advance(
-                now: now, depth: knownDepth,
-                mayTry: knownDepth >= Self.minimumDepth && meanInterval <= bounds.maximumHoldNanoseconds)
+        if requestsThisTurn > 0 || queuedResponses > lastQueued || inFlight != lastInFlight {
+            observe(now: now, outstanding: outstanding)
         }
+        lastQueued = queuedResponses
+        lastInFlight = inFlight
+        if learner.isDue { learner.advance(now: now, depth: knownDepth, range: worthTrying) }
+        sendsEachResponse = learner.activeLevel == .response
+        singleSendCount = 0
         if isHolding && now >= deadline { return deadlineCame(queuedResponses, inFlight) }
         return decide(now, queuedResponses, queuedByteCount, inFlight)
     }
@@ -115,6 +125,10 @@ package struct CoalescingController: Sendable {
         guard mayHold else { return }
         lastQueued = 0
         learner.sent(responses: responses)
+        if sendsEachResponse {
+            singleSendCount += 1
+            if singleSendCount == Self.singleSendLimit { sendsEachResponse = false }
+        }
         guard isHolding else { return }
         isHolding = false
         ownCounters.heldNanoseconds &+= now > heldSince ? now - heldSince : 0
@@ -146,17 +160,25 @@ package struct CoalescingController: Sendable {
         }
     }
 
+    /// Sending singly can pay only where few commands come together, and holding can gather something only where
+    /// turns come more often than it lasts.
+    private var worthTrying: ClosedRange<CoalescingLearner.Level> {
+        let holds = knownDepth >= Self.minimumDepth && meanInterval <= bounds.maximumHoldNanoseconds
+        let splits = knownDepth <= Self.splittingDepth
+        return (splits ? .response : .turn)...(holds ? .fullHold : .turn)
+    }
+
     // MARK: Holding
 
-    private func holdNanoseconds(level: Int) -> UInt64 {
-        level == 0 ? 0 : bounds.maximumHoldNanoseconds >> UInt64(CoalescingLearner.levelCount - 1 - level)
+    private func holdNanoseconds(_ level: CoalescingLearner.Level) -> UInt64 {
+        level == .fullHold ? bounds.maximumHoldNanoseconds : bounds.maximumHoldNanoseconds / 2
     }
 
     private mutating func decide(
         _ now: UInt64, _ queuedResponses: Int, _ queuedByteCount: Int, _ inFlight: Int
     ) -> Decision {
         let level = learner.activeLevel
-        if level == 0 && !isHolding {
+        if !level.isHold && !isHolding {
             ownCounters.sentUnpaidCount &+= 1
             return .send
         }
@@ -172,7 +194,7 @@ package struct CoalescingController: Sendable {
             ownCounters.sentAllAnsweredCount &+= 1
             return .send
         }
-        let end = isHolding ? deadline : now &+ holdNanoseconds(level: level)
+        let end = isHolding ? deadline : now &+ holdNanoseconds(level)
         if now &+ meanInterval > end {
             ownCounters.sentNothingExpectedCount &+= 1
             return .send

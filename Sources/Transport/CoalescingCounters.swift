@@ -30,7 +30,7 @@ public struct CoalescingCounters: Sendable, Equatable {
     /// Enough has gathered.
     public var sentLimitCount: UInt64 = 0
 
-    /// Comparisons of one length of hold with another, and how many of them changed it.
+    /// Comparisons of one way to gather with another, and how often the way changed.
     public var trialCount: UInt64 = 0
     public var changeCount: UInt64 = 0
 
