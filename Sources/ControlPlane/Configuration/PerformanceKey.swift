@@ -37,10 +37,10 @@ enum PerformanceKey: String, CaseIterable, Sendable {
     /// Puts `value` in its place. False when it is none that `expectation` allows.
     func apply(_ value: String, to settings: inout PerformanceSettings) -> Bool {
         switch self {
-        case .loops: Self.set(&settings.loopCount, Self.number(value, 1...PerformanceSettings.maximumLoopCount))
+        case .loops: Self.choose(&settings.loopCount, Self.number(value, 1...PerformanceSettings.maximumLoopCount))
         case .poller: Self.set(&settings.poller, .init(rawValue: value))
-        case .coalesce: Self.set(&settings.coalescing, .init(rawValue: Self.word(value)))
-        case .coalesceHold: Self.set(&settings.holdMicroseconds, Self.microseconds(value))
+        case .coalesce: Self.choose(&settings.coalescing, .init(rawValue: Self.word(value)))
+        case .coalesceHold: Self.choose(&settings.holdMicroseconds, Self.microseconds(value))
         case .polling: Self.set(&settings.polling.mode, .init(rawValue: Self.word(value)))
         case .pollingBudget:
             Self.set(
@@ -50,11 +50,18 @@ enum PerformanceKey: String, CaseIterable, Sendable {
         case .numaBuffers:
             Self.set(&settings.bufferCount, Self.number(value, 0...PerformanceSettings.maximumBufferCount))
         case .pin: Self.set(&settings.placement.pinning, Self.pinning(value))
-        case .statsSample: Self.set(&settings.sampleInterval, Self.sampleInterval(value))
+        case .statsSample: Self.choose(&settings.sampleInterval, Self.sampleInterval(value))
         }
     }
 
     private static func set<Value>(_ place: inout Value, _ value: Value?) -> Bool {
+        guard let value else { return false }
+        place = value
+        return true
+    }
+
+    /// The same for a place that is empty as long as nothing is chosen.
+    private static func choose<Value>(_ place: inout Value?, _ value: Value?) -> Bool {
         guard let value else { return false }
         place = value
         return true
