@@ -28,6 +28,11 @@ public final class EventLoop {
     /// Nanoseconds of the monotonic clock when this turn began: one reading for all that happens in it.
     public private(set) var now: UInt64
 
+    /// Turns, and those of them that began with a wait that could block, or that found nothing to do.
+    public private(set) var turnCount: UInt64 = 0
+    public private(set) var sleepCount: UInt64 = 0
+    public private(set) var spuriousTurnCount: UInt64 = 0
+
     private let poller: any Poller
     private var slots: [Slot] = []
     private var freeSlots: [Int] = []
@@ -116,8 +121,13 @@ public final class EventLoop {
     public func run() throws(SystemError) {
         while !isStopping {
             handle.willSleep()
-            let ready = try poller.wait(timeoutMilliseconds: timeout()) { event in dispatch(event) }
+            let timeout = timeout()
+            let ready = try poller.wait(timeoutMilliseconds: timeout) { event in dispatch(event) }
             if ready == 0 { awake() }
+            turnCount &+= 1
+            if timeout != 0 { sleepCount &+= 1 }
+            if !hasDispatched && !hasOwnWork { spuriousTurnCount &+= 1 }
+            hasDispatched = false
             runTimers()
             handle.drain()
             for each in work { each.drain() }
@@ -130,8 +140,19 @@ public final class EventLoop {
         if event.token == Self.wakeToken {
             handle.clearSignal()
         } else if let index = index(of: event.token) {
+            hasDispatched = true
             slots[index].source?.ready(event.readiness)
         }
+    }
+
+    /// An event of this turn was for a descriptor that somebody watches.
+    private var hasDispatched = false
+
+    /// There is something to do besides descriptors.
+    private var hasOwnWork: Bool {
+        if handle.hasWork || work.contains(where: { $0.hasPending }) { return true }
+        guard let deadline = timers.nextDeadline else { return false }
+        return deadline <= now
     }
 
     /// The first thing in a turn: from here on nobody needs to wake us.

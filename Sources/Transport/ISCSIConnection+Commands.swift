@@ -46,6 +46,7 @@ extension ISCSIConnection {
             throw .dropConnection(.tooManyTasks)
         }
         task.begin(pdu)
+        if context.latencies.isDue() { task.beSampled(in: context) }
         window.commandStarted()
         let acceptance = session.nexus.accept(task.scsi)
         let wanted = acceptance == .accepted ? task.scsi.plan.fromInitiator : 0
@@ -120,6 +121,7 @@ extension ISCSIConnection {
             } else {
                 task.phase = .running
                 task.scsi.receivedByteCount = task.write?.receivedByteCount ?? 0
+                if task.stamps.isSampled { task.stamps.dispatched = context.latencies.now() }
                 session.nexus.execute(task.scsi)
             }
         case .free, .running, .responding:

@@ -47,7 +47,12 @@ extension ISCSIConnection {
         guard !isSendBlocked else { return pauseReadingIfNeeded() }
         while true {
             emitOutbox()
-            switch coalescer.flush(socket) {
+            if !sampledResponses.isEmpty { context.latencies.willSend(sampledResponses) }
+            let result = coalescer.flush(socket)
+            if !sampledResponses.isEmpty {
+                context.latencies.didSend(&sampledResponses, sentByteCount: coalescer.sentByteCount)
+            }
+            switch result {
             case .drained:
                 if !outbox.isEmpty { continue }
                 if phase == .closing { return close(reason: closingReason) }
@@ -124,12 +129,14 @@ extension ISCSIConnection {
             task.read = read
             emitDataIn(task, slice)
             if slice.carriesStatus {
+                if task.stamps.isSampled { responseQueued(task) }
                 task.emitted()
                 return true
             }
         }
         guard coalescer.hasRoom else { return false }
         emitStatus(task)
+        if task.stamps.isSampled { responseQueued(task) }
         task.emitted()
         return true
     }

@@ -49,6 +49,8 @@ final class ISCSIConnection: EventSource {
     var isReadPaused = false
     var isReadStopped = false
     var isWorkOffPlanned = false
+    /// Responses of sampled commands that the coalescer holds.
+    var sampledResponses = LatencyRecorder.Responses()
     var receiveCallCount: UInt64 = 0
     var receivedByteCount: UInt64 = 0
     var receivedPDUCount: UInt64 = 0
@@ -197,6 +199,7 @@ final class ISCSIConnection: EventSource {
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()
+        context.latencies.forget(&sampledResponses)
         outbox.removeAll()
         if let session {
             context.keepUntilQuiet(session)
@@ -219,7 +222,8 @@ final class ISCSIConnection: EventSource {
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
-            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters)
+            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
+            number: session.statisticsNumber, unitCounters: session.ended)
     }
 
     var counters: ConnectionCounters {

@@ -23,6 +23,16 @@ extension ISCSISession: TargetPort {
         release(task)
     }
 
+    func requestBegan(_ task: SCSITask) {
+        task.request.postedNanoseconds = 0
+        transportTask(of: task).stamps.requestBegan = context.latencies.now()
+    }
+
+    func requestEnded(_ task: SCSITask) {
+        transportTask(of: task).stamps.requestEnded(
+            posted: task.request.postedNanoseconds, now: context.latencies.now())
+    }
+
     private func transportTask(of task: SCSITask) -> ISCSITask {
         guard let context = unsafe task.transportContext else { preconditionFailure("a task of another transport") }
         return unsafe unsafeDowncast(context, to: ISCSITask.self)

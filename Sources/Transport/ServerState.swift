@@ -11,6 +11,8 @@ final class ServerState: Sendable {
     let targetNames: [String]
     let directory = SessionDirectory()
     let diagnostics: Diagnostics
+    /// What statistics call the sessions.
+    let sessions = StatisticsSessions()
     /// Listening addresses with their real ports; set before the first connection is accepted.
     private let boundPortals = Mutex<[PortalAddress]>([])
     private let connectionCount = Atomic<Int>(0)
