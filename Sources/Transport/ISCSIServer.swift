@@ -115,14 +115,6 @@ public final class ISCSIServer: Sendable {
         for worker in workers.withLock({ $0 }) { worker.samples.drain(body) }
     }
 
-    /// The session of a sample; nil when thousands have come since.
-    public func session(numbered number: UInt64) -> StatisticsSession? { state.sessions.session(number) }
-
-    /// The target of a sample.
-    public func targetName(at position: UInt32) -> String? {
-        Int(position) < state.targetNames.count ? state.targetNames[Int(position)] : nil
-    }
-
     private func startLoops() throws(ServerError) {
         for index in 0..<max(1, state.configuration.loopCount) {
             do throws(SystemError) {

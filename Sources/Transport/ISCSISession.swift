@@ -44,10 +44,7 @@ internal import TargetCore
         self.parameters = parameters
         self.connection = connection
         context = connection.context
-        statisticsNumber = context.server.sessions.add(
-            StatisticsSession(
-                initiatorName: name.initiatorName, isid: name.isid, tsih: handle.tsih, targetName: name.targetName,
-                peer: connection.peer))
+        statisticsNumber = context.server.nextSessionNumber()
         statisticsTarget = UInt32(context.server.targetNames.firstIndex(of: name.targetName) ?? 0)
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)

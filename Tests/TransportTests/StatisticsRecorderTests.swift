@@ -193,22 +193,3 @@ struct StatisticsRecorderTests {
         #expect(recorder.lostCount == 5)
     }
 }
-
-@Suite("StatisticsSessions")
-struct StatisticsSessionTests {
-    @Test("sessions are numbered in order, and the oldest of thousands are forgotten")
-    func numbering() {
-        let sessions = StatisticsSessions()
-        let limit = StatisticsSessions.limit
-        for number in 1...(limit + 3) {
-            let session = StatisticsSession(
-                initiatorName: "iqn.\(number)", isid: 1, tsih: 2, targetName: "t", peer: nil)
-            #expect(sessions.add(session) == UInt64(number))
-        }
-        #expect(sessions.session(3) == nil)
-        #expect(sessions.session(4)?.initiatorName == "iqn.4")
-        #expect(sessions.session(UInt64(limit + 3))?.initiatorName == "iqn.\(limit + 3)")
-        #expect(sessions.session(0) == nil)
-        #expect(sessions.session(UInt64(limit + 4)) == nil)
-    }
-}

@@ -8,7 +8,8 @@ public enum ConfigurationFile {
     /// No configuration by hand comes near; a file named by mistake may be a disk.
     private static let maximumByteCount = 4 << 20
 
-    private static let sections = ["portals", "devices", "targets"]
+    private static let sections = ["portals", "devices", "targets", sampleIntervalKey]
+    private static let sampleIntervalKey = "stats-sample"
     private static let portalKeys = ["listen", "advertise", "tag"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
     private static let targetKeys = ["luns", "auth", "initiators"]
@@ -40,6 +41,12 @@ public enum ConfigurationFile {
         }
         let entries = try document.entries(known: sections)
         var configuration = Configuration()
+        if let value = entries[sampleIntervalKey] {
+            guard let interval = Int(try value.text()), Configuration.isSampleInterval(interval) else {
+                throw value.failure("\(sampleIntervalKey) must be \(Configuration.sampleIntervalExpectation)")
+            }
+            configuration.sampleInterval = interval
+        }
         if let portals = entries["portals"] { try readPortals(portals, into: &configuration) }
         if let devices = entries["devices"] {
             for (key, name, value) in try devices.entries() {

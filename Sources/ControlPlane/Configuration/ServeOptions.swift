@@ -18,6 +18,8 @@ public struct ServeOptions: Sendable {
     public var controlPath: String?
     public var metricsAddress: String?
     public var stateDirectory: String?
+    /// Of so many commands one is timed; nil: as the file says, or the default.
+    public var sampleInterval: Int?
     public var lunSpecifications: [String] = []
 
     /// A loop is a thread; more than this many help no machine.
@@ -55,6 +57,9 @@ public struct ServeOptions: Sendable {
         }
         if let count = loopCount, !(1...Self.maximumLoopCount).contains(count) {
             throw .usage("--loops \(count) is not possible: write a number from 1 to \(Self.maximumLoopCount)")
+        }
+        if let interval = sampleInterval, !Configuration.isSampleInterval(interval) {
+            throw .usage("--stats-sample \(interval) is not possible: write \(Configuration.sampleIntervalExpectation)")
         }
     }
 
