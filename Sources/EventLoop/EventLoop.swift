@@ -39,6 +39,11 @@ extension TurnWork {
     /// Where streams over readiness receive to: one for all of them, so that it stays in the cache.
     let batchBuffer: UnsafeMutableRawBufferPointer
 
+    /// Turns, and those of them that began with a wait that could block, or that found nothing to do.
+    public private(set) var turnCount: UInt64 = 0
+    public private(set) var sleepCount: UInt64 = 0
+    public private(set) var spuriousTurnCount: UInt64 = 0
+
     private let poller: any Poller
     private var slots: [Slot] = []
     private var freeSlots: [Int] = []
@@ -138,9 +143,14 @@ extension TurnWork {
     public func run() throws(SystemError) {
         while !isStopping {
             handle.willSleep()
+            let timeout = timeout()
             let eventCount = try poller.wait(
-                timeoutNanoseconds: timeout(), awake: { awake() }, ready: { dispatch($0) })
+                timeoutNanoseconds: timeout, awake: { awake() }, ready: { dispatch($0) })
             if eventCount == 0 { awake() }
+            turnCount &+= 1
+            if timeout != 0 { sleepCount &+= 1 }
+            if eventCount == wakeUpCount && !hasOwnWork { spuriousTurnCount &+= 1 }
+            wakeUpCount = 0
             runTimers()
             handle.drain()
             for each in work { each.drain() }
@@ -150,10 +160,21 @@ extension TurnWork {
 
     private func dispatch(_ event: ReadyDescriptor) {
         if event.token == Self.wakeToken {
+            wakeUpCount += 1
             handle.clearSignal()
         } else if let index = index(of: event.token) {
             slots[index].source?.ready(event.readiness)
         }
+    }
+
+    /// Events of this turn that only woke the loop.
+    private var wakeUpCount = 0
+
+    /// There is something to do besides descriptors.
+    private var hasOwnWork: Bool {
+        if handle.hasWork || work.contains(where: { $0.hasPending }) { return true }
+        guard let deadline = timers.nextDeadline else { return false }
+        return deadline <= now
     }
 
     /// The first thing in a turn: from here on nobody needs to wake us.

@@ -147,9 +147,21 @@ public protocol TargetPort: AnyObject {
     /// was determined: that is `taskAborted`.
     func taskFinished(_ task: SCSITask)
 
+    /// The request of a timed task is about to go to its device; more than one may follow each other.
+    func requestBegan(_ task: SCSITask)
+
+    /// It has ended, within its submission or as the loop took it up.
+    func requestEnded(_ task: SCSITask)
+
     /// `task` was aborted by task management: no status goes to the initiator (SAM-5 5.6), nothing touches its buffer
     /// any more, and the transport takes the task back.
     func taskAborted(_ task: SCSITask)
+}
+
+extension TargetPort {
+    public func requestBegan(_ task: SCSITask) {}
+
+    public func requestEnded(_ task: SCSITask) {}
 }
 
 /// What became of a command when it arrived.

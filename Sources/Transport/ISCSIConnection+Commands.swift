@@ -56,6 +56,7 @@ extension ISCSIConnection {
         _ task: ISCSITask, _ pdu: SCSICommandPDU, _ received: ReceivedPDU, _ session: ISCSISession
     ) throws(PDUError) -> DataSegment {
         task.begin(pdu)
+        if context.latencies.isDue() { task.beSampled(in: context) }
         window.commandStarted()
         let acceptance = session.nexus.use { $0.accept(task.scsi) }
         let wanted = acceptance == .accepted ? task.scsi.plan.fromInitiator : 0
@@ -140,6 +141,7 @@ extension ISCSIConnection {
             } else {
                 task.phase = .running
                 task.scsi.receivedByteCount = task.write?.receivedByteCount ?? 0
+                if task.stamps.isSampled { task.stamps.dispatched = context.latencies.now() }
                 session.nexus.use { $0.execute(task.scsi) }
             }
         case .free, .running, .responding:

@@ -49,7 +49,12 @@ extension ISCSIConnection {
         guard !isSendBlocked else { return pauseReadingIfNeeded() }
         while true {
             emitOutbox()
-            switch unsafe coalescer.flush({ unsafe stream?.send($0) ?? .failed(EPIPE) }) {
+            if !sampledResponses.isEmpty { context.latencies.willSend(sampledResponses) }
+            let result = unsafe coalescer.flush { unsafe stream?.send($0) ?? .failed(EPIPE) }
+            if !sampledResponses.isEmpty {
+                context.latencies.didSend(&sampledResponses, sentByteCount: coalescer.sentByteCount)
+            }
+            switch result {
             case .drained:
                 if !outbox.isEmpty { continue }
                 if phase == .closing { return close(reason: closingReason) }
@@ -125,12 +130,14 @@ extension ISCSIConnection {
             task.read = read
             emitDataIn(task, slice)
             if slice.carriesStatus {
+                if task.stamps.isSampled { responseQueued(task) }
                 task.emitted()
                 return true
             }
         }
         guard coalescer.hasRoom else { return false }
         emitStatus(task)
+        if task.stamps.isSampled { responseQueued(task) }
         task.emitted()
         return true
     }

@@ -53,6 +53,8 @@ final class ISCSIConnection {
     var isReadPaused = false
     var isReadStopped = false
     var isWorkOffPlanned = false
+    /// Responses of sampled commands that the coalescer holds.
+    var sampledResponses = LatencyRecorder.Responses()
     var receiveCallCount: UInt64 = 0
     var receivedByteCount: UInt64 = 0
     var receivedPDUCount: UInt64 = 0
@@ -174,6 +176,7 @@ final class ISCSIConnection {
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()
+        context.latencies.forget(&sampledResponses)
         outbox.removeAll()
         if let session {
             context.keepUntilQuiet(session)
@@ -196,7 +199,8 @@ final class ISCSIConnection {
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
-            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters)
+            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
+            number: session.statisticsNumber, unitCounters: session.ended)
     }
 
     var counters: ConnectionCounters {

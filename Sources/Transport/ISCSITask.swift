@@ -45,6 +45,9 @@ final class ISCSITask: SendOwner {
     var isInOutbox = false
     var waitsForMemory = false
 
+    /// Of a sampled command; see LatencyRecorder.
+    var stamps = StageStamps()
+
     /// Vectors of its buffer that the kernel has not taken yet.
     private var queuedVectorCount = 0
     private var isEmitted = false
@@ -86,6 +89,8 @@ final class ISCSITask: SendOwner {
         expectedFromInitiator = pdu.writes ? Int(pdu.expectedDataTransferLength) : 0
         expectedToInitiator =
             pdu.reads ? Int(pdu.bidirectionalReadLength ?? (pdu.writes ? 0 : pdu.expectedDataTransferLength)) : 0
+        stamps.received = 0
+        scsi.request.isTimed = false
         scsi.tag = UInt64(pdu.initiatorTaskTag)
         scsi.lun = pdu.lun
         scsi.cdb = pdu.cdb

@@ -12,6 +12,7 @@ internal import TargetCore
     let pool = BufferPool()
     let server: ServerState
     let diagnostics: Diagnostics
+    let latencies: LatencyRecorder
 
     private var connections: [ObjectIdentifier: ISCSIConnection] = [:]
     /// Sessions whose connection has gone, kept until no handler holds a command of theirs.
@@ -35,11 +36,14 @@ internal import TargetCore
     private var unitCounters: [UnsafeMutablePointer<UnitCounters>] = unsafe []
     private var unitCounterIndex: [UnitName: Int] = [:]
 
-    init(loop: EventLoop, mailbox: CompletionMailbox, server: ServerState) {
+    init(loop: EventLoop, mailbox: CompletionMailbox, samples: StatisticsRing, server: ServerState) {
         self.loop = loop
         self.mailbox = mailbox
         self.server = server
         diagnostics = server.diagnostics
+        // Each loop from a seed of its own: they pick different commands.
+        latencies = LatencyRecorder(
+            interval: server.configuration.sampleInterval, ring: samples, seed: loop.now)
         unflushed.reserveCapacity(64)
         unflushedNow.reserveCapacity(64)
         busySessions.reserveCapacity(64)
@@ -166,6 +170,7 @@ internal import TargetCore
             if let session = connection.sessionSnapshot() { snapshot.sessions.append(session) }
         }
         snapshot.connectionCount = connections.count
+        snapshot.loops = [LoopCounters(of: self, connectionCount: connections.count)]
         for (name, index) in unitCounterIndex { snapshot.units[name] = unsafe unitCounters[index].pointee }
         return snapshot
     }

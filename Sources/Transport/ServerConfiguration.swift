@@ -34,6 +34,10 @@ public struct ISCSIServerConfiguration: Sendable {
     public var keepaliveMilliseconds: UInt64 = 30_000
     /// How long `stop` waits for commands under way.
     public var stopTimeoutMilliseconds: UInt64 = 5_000
+    /// Of so many commands one is timed, on average: a power of two; 0: none.
+    public var sampleInterval = 64
+    /// Called in a loop's thread when many samples wait for `ISCSIServer.drainSamples`. Must not wait.
+    public var whenSamplesWait: @Sendable () -> Void = {}
 
     public init(portals: [PortalAddress], loopCount: Int) {
         self.portals = portals

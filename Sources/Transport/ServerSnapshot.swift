@@ -12,6 +12,14 @@ public struct UnitCounters: Sendable, Equatable {
 
     public init() {}
 
+    /// A command has ended.
+    @inline(__always) mutating func count(isGood: Bool, readByteCount: UInt64, writtenByteCount: UInt64) {
+        commandCount &+= 1
+        if !isGood { failedCommandCount &+= 1 }
+        self.readByteCount &+= readByteCount
+        self.writtenByteCount &+= writtenByteCount
+    }
+
     mutating func add(_ other: UnitCounters) {
         commandCount += other.commandCount
         failedCommandCount += other.failedCommandCount
@@ -68,6 +76,10 @@ public struct SessionSnapshot: Sendable {
     /// Bytes of data buffers on loan.
     public let bufferByteCount: Int
     public let counters: ConnectionCounters
+    /// Names the session in samples.
+    public let number: UInt64
+    /// Its commands that have ended.
+    public let unitCounters: UnitCounters
 }
 
 /// The server at one moment, loop by loop.
@@ -82,6 +94,7 @@ public struct ServerSnapshot: Sendable {
     public internal(set) var failedLoginCount: UInt64 = 0
     /// Connections dropped because of what the peer sent.
     public internal(set) var protocolErrorCount: UInt64 = 0
+    public internal(set) var loops: [LoopCounters] = []
 
     mutating func add(_ other: ServerSnapshot) {
         sessions += other.sessions
@@ -95,5 +108,6 @@ public struct ServerSnapshot: Sendable {
         loginCount += other.loginCount
         failedLoginCount += other.failedLoginCount
         protocolErrorCount += other.protocolErrorCount
+        loops += other.loops
     }
 }

@@ -14,6 +14,7 @@ final class ServerState: Sendable {
     /// Listening addresses with their real ports; set before the first connection is accepted.
     private let boundPortals = Mutex<[PortalAddress]>([])
     private let connectionCount = Atomic<Int>(0)
+    private let sessionCount = Atomic<UInt64>(0)
 
     init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
         self.configuration = configuration
@@ -46,6 +47,9 @@ final class ServerState: Sendable {
         releaseConnection()
         return false
     }
+
+    /// What statistics call a session: never used again, unlike its TSIH.
+    func nextSessionNumber() -> UInt64 { sessionCount.add(1, ordering: .relaxed).newValue }
 
     func releaseConnection() { connectionCount.subtract(1, ordering: .relaxed) }
 }
