@@ -57,6 +57,7 @@ extension ISCSIConnection {
     ) throws(PDUError) -> DataSegment {
         task.begin(pdu)
         if context.latencies.isDue() { task.beSampled(in: context) }
+        requestCount += 1
         window.commandStarted()
         let acceptance = session.nexus.use { $0.accept(task.scsi) }
         let wanted = acceptance == .accepted ? task.scsi.plan.fromInitiator : 0

@@ -33,6 +33,7 @@ extension ISCSIConnection: ByteStreamOwner {
             unsafe input.lend(rest)
             workOff()
         }
+        if classicRule != nil { classicDrained() }
         if phase == .closed {
             input.giveBack(to: context.pool)
         } else {
@@ -99,6 +100,7 @@ extension ISCSIConnection: ByteStreamOwner {
             let pdu = unsafe ReceivedPDU(frame: frame, bytes: bytes)
             let digestMatches = framer.dataDigestMatches(frame, in: unsafe bytes.bytes)
             receivedPDUCount += 1
+            if classicRule != nil { classicPDURead() }
             input.consume(frame.totalByteCount)
             do throws(PDUError) {
                 try handle(pdu, dataDigestMatches: digestMatches)

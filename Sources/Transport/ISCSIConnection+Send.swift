@@ -24,7 +24,7 @@ extension ISCSIConnection {
     func enqueue(_ task: ISCSITask) {
         guard !task.isInOutbox else { return }
         if outbox.isEmpty && emit(task) {
-            planFlush()
+            if pacing.sendsEachResponse { sendGathered() } else { planFlush() }
             return
         }
         task.isInOutbox = true
@@ -37,7 +37,7 @@ extension ISCSIConnection {
         planFlush()
     }
 
-    /// The end of a turn: everything that is ready leaves.
+    /// The end of a turn: everything that is ready leaves, or is held for a moment.
     func flush() {
         isFlushPlanned = false
         if isWorkOffPlanned {
@@ -46,7 +46,19 @@ extension ISCSIConnection {
             input.keepRest(pool: context.pool)
         }
         guard phase != .closed else { return }
-        guard !isSendBlocked else { return pauseReadingIfNeeded() }
+        guard !isSendBlocked else {
+            heldUntil = .max
+            return pauseReadingIfNeeded()
+        }
+        emitOutbox()
+        if !holds() { sendGathered() }
+    }
+
+    /// Sends what has gathered, as far as the socket takes it.
+    private func sendGathered() {
+        guard !isSendBlocked, phase != .closed else { return planFlush() }
+        let before = (coalescer.sentPDUCount, coalescer.sentByteCount)
+        defer { released(since: before) }
         while true {
             emitOutbox()
             if !sampledResponses.isEmpty { context.latencies.willSend(sampledResponses) }
@@ -105,6 +117,7 @@ extension ISCSIConnection {
     private func emitR2Ts(_ task: ISCSITask) -> Bool {
         // Nothing is asked for that there is no memory for.
         guard !task.hasShortLease else { return true }
+        isUrgent = true
         while coalescer.hasRoom {
             guard let burst = task.write?.nextR2T() else { return true }
             let numbers = sequenceNumbers
@@ -201,6 +214,7 @@ extension ISCSIConnection {
     }
 
     private func emit(_ control: Outbox.ControlPDU) {
+        isUrgent = true
         let pdu = control.encode(sequenceNumbers)
         if control.advancesStatSN { statSN &+= 1 }
         let slot = unsafe coalescer.nextSlot()

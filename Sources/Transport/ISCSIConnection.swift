@@ -48,6 +48,16 @@ final class ISCSIConnection {
     var segment: DataSegment?
     var outbox = Outbox()
     var isFlushPlanned = false
+    /// Whether what has gathered leaves at the end of a turn.
+    var pacing: CoalescingController
+    /// SCST's rule instead, with the policy `.classic`.
+    var classicRule: ClassicNagleRule?
+    /// SCSI commands that came since responses were last sent or held.
+    var requestCount = 0
+    /// Something is queued that no initiator should wait for: an R2T, an answer that is no SCSI response.
+    var isUrgent = false
+    /// When what is held leaves at the latest; `UInt64.max` while nothing is held.
+    var heldUntil = UInt64.max
     /// The kernel's send buffer was full: more goes out when it tells of room.
     var isSendBlocked = false
     var isReadPaused = false
@@ -79,6 +89,9 @@ final class ISCSIConnection {
         self.socket = socket
         self.context = context
         coalescer = ResponseCoalescer(pool: context.pool)
+        let policy = context.server.configuration.coalescing
+        pacing = CoalescingController(policy)
+        classicRule = policy == .classic ? ClassicNagleRule() : nil
         lastHeard = context.loop.now
     }
 
@@ -176,6 +189,7 @@ final class ISCSIConnection {
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()
+        heldUntil = .max
         context.latencies.forget(&sampledResponses)
         outbox.removeAll()
         if let session {
@@ -211,6 +225,7 @@ final class ISCSIConnection {
         counters.sendCallCount = coalescer.sendCount
         counters.sentByteCount = coalescer.sentByteCount
         counters.sentPDUCount = coalescer.sentPDUCount
+        counters.coalescing = pacing.counters
         return counters
     }
 }

@@ -65,6 +65,7 @@ open class SendOwner {
     }
 
     package var isEmpty: Bool { usedSlots == 0 }
+    package var queuedPDUCount: Int { usedSlots }
     package var hasRoom: Bool { usedSlots < Self.slotCount }
 
     // MARK: Queueing

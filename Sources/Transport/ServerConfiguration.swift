@@ -28,6 +28,8 @@ public struct ISCSIServerConfiguration: Sendable {
     public var highWaterByteCount = 16 << 20
     /// Bytes of owed responses below which it takes requests again.
     public var lowWaterByteCount = 4 << 20
+    /// When responses leave.
+    public var coalescing = CoalescingPolicy.turn
     public var loginTimeoutMilliseconds: UInt64 = 15_000
     /// Silence of a logged-in peer after which the server sends a NOP-In; the same time again, and the connection is
     /// dropped. 0 never asks.

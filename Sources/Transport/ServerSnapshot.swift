@@ -47,6 +47,7 @@ public struct ConnectionCounters: Sendable, Equatable {
     public var sendCallCount: UInt64 = 0
     public var sentByteCount: UInt64 = 0
     public var sentPDUCount: UInt64 = 0
+    public var coalescing = CoalescingCounters()
 
     public init() {}
 
@@ -57,6 +58,7 @@ public struct ConnectionCounters: Sendable, Equatable {
         sendCallCount += other.sendCallCount
         sentByteCount += other.sentByteCount
         sentPDUCount += other.sentPDUCount
+        coalescing.add(other.coalescing)
     }
 }
 

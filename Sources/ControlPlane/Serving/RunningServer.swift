@@ -48,6 +48,7 @@ final class RunningServer: StatusSource {
         settings.keptBufferCount = performance.bufferCount
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
+        if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
         let statistics = ServerStatistics(
             sampleInterval: settings.sampleInterval, targetNames: assembly.targets.map(\.name),
