@@ -177,7 +177,7 @@ extension ISCSIConnection {
         task.vectorQueued()
         // The slice lies inside the task's buffer: it was cut from `toInitiatorByteCount` bytes of it.
         let end = slice.offset + slice.byteCount
-        let data = unsafe UnsafeRawBufferPointer(rebasing: task.scsi.buffer[slice.offset..<end])
+        let data = unsafe UnsafeRawBufferPointer(rebasing: task.scsi.dataToInitiator[slice.offset..<end])
         unsafe queue(slot, data: data, owner: task)
     }
 

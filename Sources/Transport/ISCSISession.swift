@@ -151,7 +151,31 @@ internal import TargetCore
             start: task.lease.base, count: task.lease.byteCount)
     }
 
+    /// `task` still waits, and its data are about to go with the batch in which they came.
+    func keepLentBuffer(of task: ISCSITask) {
+        let data = unsafe UnsafeRawBufferPointer(task.scsi.buffer)
+        lease(data.count, for: task)
+        task.hasLentBuffer = false
+        // The lease holds at least as much.
+        unsafe task.scsi.buffer.copyMemory(from: data)
+    }
+
+    /// Data that are still to be sent from a device's memory stay as they are: they are copied.
+    func settleMappedReads() {
+        for task in tasks where task.phase == .responding && task.scsi.plan.isMapped && task.lease.isEmpty {
+            let data = unsafe task.scsi.mappedData
+            lease(data.count, for: task)
+            unsafe task.scsi.buffer.copyMemory(from: data)
+            task.scsi.settleMappedData()
+            link?.use { unsafe $0.coalescer.move(vectorsOf: task, from: data, to: task.scsi.buffer.baseAddress) }
+        }
+    }
+
     private func giveBackLease(of task: ISCSITask) {
+        if task.hasLentBuffer {
+            task.hasLentBuffer = false
+            unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        }
         guard !task.lease.isEmpty else { return }
         leasedByteCount -= task.lease.byteCount
         context.pool.giveBack(task.lease)

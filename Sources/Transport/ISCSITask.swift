@@ -41,6 +41,8 @@ final class ISCSITask: SendOwner {
     var lease = BufferLease.none
     /// The lease holds only the early data: the whole buffer is to be leased before the command goes on.
     var hasShortLease = false
+    /// The task's buffer is memory of the received batch: it must be its own before the batch goes.
+    var hasLentBuffer = false
     /// Queued in the outbox of its connection.
     var isInOutbox = false
     var waitsForMemory = false
@@ -80,6 +82,7 @@ final class ISCSITask: SendOwner {
         read = nil
         hasDigestError = false
         hasShortLease = false
+        hasLentBuffer = false
         queuedVectorCount = 0
         isEmitted = false
         isResponseBegun = false

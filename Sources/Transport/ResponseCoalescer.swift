@@ -108,6 +108,20 @@ open class SendOwner {
         queuedByteCount += byteCount
     }
 
+    /// What is queued of `owner` inside `old` is sent from the same place of the memory at `new` instead.
+    package func move(
+        vectorsOf owner: SendOwner, from old: UnsafeRawBufferPointer, to new: UnsafeMutableRawPointer?
+    ) {
+        guard let start = old.baseAddress, let new = unsafe new else { return }
+        for index in firstVector..<endVector {
+            guard let base = unsafe vectors[index].iov_base,
+                unsafe owners[index].owner?.toOpaque() == Unmanaged.passUnretained(owner).toOpaque()
+            else { continue }
+            // A vector with an owner points into that owner's data.
+            unsafe vectors[index].iov_base = new + (UnsafeRawPointer(base) - start)
+        }
+    }
+
     private func moveVectorsDown() {
         let count = endVector - firstVector
         unsafe vectors.update(from: vectors + firstVector, count: count)
