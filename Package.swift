@@ -111,13 +111,14 @@ let package = Package(
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
-        .testTarget(name: "TransportTests", dependencies: ["Transport", "CLinux"], swiftSettings: tests),
+        .testTarget(name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
             swiftSettings: tests),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["ControlPlane", "Transport", "TargetCore"], swiftSettings: tests),
+            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore"],
+            swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
         .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi"], swiftSettings: tests),

@@ -65,19 +65,19 @@ public final class SCSITask {
     public internal(set) var toInitiatorByteCount = 0
 
     /// The transport's own object for the task.
-    public unowned(unsafe) var transportContext: AnyObject?
+    public var transportContext: Borrowed<AnyObject>?
 
     public let request: BlockRequest
 
     // The core's own. Where the task is, and the state of a command of several steps.
-    // The references are unowned: the nexus and the table outlive every task in a task set, and the transport keeps
+    // The references are borrowed: the nexus and the table outlive every task in a task set, and the transport keeps
     // a task alive from `accept` until it is told of its end.
-    unowned(unsafe) var nexus: ITNexus?
-    unowned(unsafe) var unit: NexusUnit?
-    unowned(unsafe) var descriptor: CommandDescriptor?
-    unowned(unsafe) var olderInTaskSet: SCSITask?
-    unowned(unsafe) var youngerInTaskSet: SCSITask?
-    unowned(unsafe) var nextReady: SCSITask?
+    var nexus: Borrowed<ITNexus>?
+    var unit: Borrowed<NexusUnit>?
+    var descriptor: Borrowed<CommandDescriptor>?
+    var olderInTaskSet: Borrowed<SCSITask>?
+    var youngerInTaskSet: Borrowed<SCSITask>?
+    var nextReady: Borrowed<SCSITask>?
     var ordering = TaskOrdering.simple
     var state = State.free
     var isAborted = false
@@ -110,15 +110,15 @@ public final class SCSITask {
 
     public init(loop: any OwnerLoop) {
         request = BlockRequest(loop: loop)
-        unsafe request.task = self
+        request.task = Borrowed(self)
     }
 
     /// Forgets the command before.
     func begin(on nexus: ITNexus) {
-        unsafe self.nexus = nexus
-        unsafe unit = nil
+        self.nexus = Borrowed(nexus)
+        unit = nil
         plan = TransferPlan()
-        unsafe descriptor = nil
+        descriptor = nil
         status = .good
         sense = nil
         if !storeSense.isEmpty { storeSense = [] }

@@ -154,7 +154,7 @@ extension ISCSIConnection: ByteStreamOwner {
         }
         input.consume(current.trailerByteCount)
         segment = nil
-        if let task = current.task { dataArrived(for: task, digestMatches: matches) }
+        current.task?.use { dataArrived(for: $0, digestMatches: matches) }
         deliverHeld()
         return true
     }

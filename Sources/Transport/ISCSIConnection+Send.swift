@@ -139,7 +139,7 @@ extension ISCSIConnection {
     private func beginResponse(_ task: ISCSITask) {
         window.commandEnded()
         task.beginResponse(parameters)
-        session?.count(task)
+        link?.use { $0.count(task) }
     }
 
     private func emitDataIn(_ task: ISCSITask, _ slice: DataInSlice) {

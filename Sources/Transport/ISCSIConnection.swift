@@ -38,7 +38,11 @@ final class ISCSIConnection {
     var held = HeldRequests()
     var text = TextExchange()
     /// A normal session; nil in login and in a discovery session.
-    var session: ISCSISession?
+    var session: ISCSISession? {
+        didSet { link = session.map { Borrowed($0) } }
+    }
+    /// The session, uncounted.
+    private(set) var link: Borrowed<ISCSISession>?
 
     var input = ReceiveBuffer()
     var segment: DataSegment?

@@ -159,7 +159,7 @@ open class SendOwner {
                 sentPDUCount += 1
             }
             // The owner is kept alive by its session, or by itself, until this call.
-            unsafe vector.owner?.takeUnretainedValue().vectorDone()
+            unsafe vector.owner?._withUnsafeGuaranteedRef { $0.vectorDone() }
         }
         firstVector = 0
         endVector = 0

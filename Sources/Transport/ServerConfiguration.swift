@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import EventLoop
+
 /// How an iSCSI server listens, and its limits. Each limit bounds what peers can make the server hold.
 public struct ISCSIServerConfiguration: Sendable {
     public var portals: [PortalAddress]
     /// Event loops, each a thread.
     public var loopCount: Int
+    /// How loops wait.
+    public var polling = PollingSettings()
+    /// Where loops run and have their memory.
+    public var placement = PlacementSettings()
+    /// Free buffers of one size that each loop keeps.
+    public var keptBufferCount = 1024
     /// RFC 7143 13.9; one portal group for all portals.
     public var portalGroupTag: UInt16 = 1
     /// Addresses that SendTargets tells instead of those that are listened on, by position; nil tells the real one.

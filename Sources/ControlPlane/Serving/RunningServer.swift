@@ -32,10 +32,15 @@ final class RunningServer: StatusSource {
     }
 
     static func start(
-        _ configuration: Configuration, assembly: Assembly, options: ServeOptions, logger: Logger
+        _ configuration: Configuration, assembly: Assembly, logger: Logger
     ) throws(Failure) -> RunningServer {
+        let performance = configuration.performance
         var settings = ISCSIServerConfiguration(
-            portals: configuration.portals.map(\.listen), loopCount: options.loopCount ?? Environment.processorCount)
+            portals: configuration.portals.map(\.listen),
+            loopCount: performance.loopCount ?? Environment.processorCount)
+        settings.polling = performance.polling
+        settings.placement = performance.placement
+        settings.keptBufferCount = performance.bufferCount
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
         let server = ISCSIServer(
