@@ -103,6 +103,7 @@ public final class ISCSIServer: Sendable {
         latch.wait(milliseconds: 2_000)
         var sum = ServerSnapshot()
         for answer in answers.withLock({ $0 }) { sum.add(answer) }
+        sum.pollerName = state.pollerName
         return sum
     }
 
@@ -123,7 +124,9 @@ public final class ISCSIServer: Sendable {
 
     private static func run(_ worker: Worker, _ state: ServerState) {
         do throws(SystemError) {
-            let loop = try EventLoop(handle: worker.handle, poller: EpollPoller())
+            let (poller, reason) = try state.configuration.poller.makePoller()
+            state.notePoller(poller.name, reason)
+            let loop = try EventLoop(handle: worker.handle, poller: poller)
             unsafe worker.context = LoopContext(loop: loop, mailbox: worker.mailbox, server: state)
             try loop.run()
         } catch {

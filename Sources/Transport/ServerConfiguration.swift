@@ -35,6 +35,9 @@ public struct ISCSIServerConfiguration: Sendable {
     /// How long `stop` waits for commands under way.
     public var stopTimeoutMilliseconds: UInt64 = 5_000
 
+    /// How the loops ask the kernel.
+    public var poller = PollerChoice.auto
+
     public init(portals: [PortalAddress], loopCount: Int) {
         self.portals = portals
         self.loopCount = loopCount

@@ -82,6 +82,8 @@ public struct ServerSnapshot: Sendable {
     public internal(set) var failedLoginCount: UInt64 = 0
     /// Connections dropped because of what the peer sent.
     public internal(set) var protocolErrorCount: UInt64 = 0
+    /// How the loops ask the kernel: "epoll" or "io_uring".
+    public internal(set) var pollerName = ""
 
     mutating func add(_ other: ServerSnapshot) {
         sessions += other.sessions

@@ -5,11 +5,6 @@ public import EventLoop
 /// How the server's loops work: the section "performance" of a configuration file, and the options of
 /// `martlet serve` that come before it.
 public struct PerformanceSettings: Equatable, Sendable {
-    public enum Poller: String, CaseIterable, Sendable {
-        case auto, epoll
-        case ioUring = "io_uring"
-    }
-
     /// When responses are sent.
     public enum Coalescing: String, CaseIterable, Sendable {
         /// Each by itself.
@@ -34,7 +29,7 @@ public struct PerformanceSettings: Equatable, Sendable {
 
     /// Nil: one for each processor.
     public var loopCount: Int?
-    public var poller = Poller.auto
+    public var poller = PollerChoice.auto
     /// Nil: the server's own choice.
     public var coalescing: Coalescing?
     /// The longest time for which a response is held back to be sent with others. Nil: the server's own choice.
@@ -47,7 +42,4 @@ public struct PerformanceSettings: Equatable, Sendable {
     public var sampleInterval: Int?
 
     public init() {}
-
-    /// Why `Poller.ioUring` cannot be had, as the end of a sentence.
-    static let ringDefect = "is not there yet: this version has epoll only; write auto or epoll"
 }
