@@ -41,6 +41,9 @@ public struct ISCSIServerConfiguration: Sendable {
     /// Called in a loop's thread when many samples wait for `ISCSIServer.drainSamples`. Must not wait.
     public var whenSamplesWait: @Sendable () -> Void = {}
 
+    /// How the loops ask the kernel.
+    public var poller = PollerChoice.auto
+
     public init(portals: [PortalAddress], loopCount: Int) {
         self.portals = portals
         self.loopCount = loopCount

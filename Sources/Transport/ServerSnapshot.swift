@@ -97,6 +97,8 @@ public struct ServerSnapshot: Sendable {
     /// Connections dropped because of what the peer sent.
     public internal(set) var protocolErrorCount: UInt64 = 0
     public internal(set) var loops: [LoopCounters] = []
+    /// How the loops ask the kernel: "epoll" or "io_uring".
+    public internal(set) var pollerName = ""
 
     mutating func add(_ other: ServerSnapshot) {
         sessions += other.sessions

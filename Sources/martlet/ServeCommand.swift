@@ -48,7 +48,8 @@ struct ServeCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How the kernel is asked which sockets are ready: auto or epoll. (default: auto; io_uring is not there yet)",
+            "How the kernel is asked for what the sockets bring: auto, epoll or io_uring. A kernel without io_uring is "
+                + "asked by epoll, and a line in the log says why. (default: auto)",
             valueName: "poller"))
     var poller: String?
 

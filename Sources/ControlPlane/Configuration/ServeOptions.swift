@@ -60,9 +60,6 @@ public struct ServeOptions: Sendable {
                 throw .usage("--\(key.rawValue) \(word) is not possible: \(key.expectation)")
             }
         }
-        if poller != nil, settings.poller == .ioUring {
-            throw .usage("--poller io_uring \(PerformanceSettings.ringDefect)")
-        }
     }
 
     /// The LUNs of the command line are a target of their own, beside those of the file.

@@ -43,6 +43,7 @@ final class RunningServer: StatusSource {
         var settings = ISCSIServerConfiguration(
             portals: configuration.portals.map(\.listen),
             loopCount: performance.loopCount ?? Environment.processorCount)
+        settings.poller = performance.poller
         settings.polling = performance.polling
         settings.placement = performance.placement
         settings.keptBufferCount = performance.bufferCount
