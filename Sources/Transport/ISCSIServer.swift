@@ -134,7 +134,8 @@ public final class ISCSIServer: Sendable {
     private static func run(_ worker: Worker, _ state: ServerState) {
         do throws(SystemError) {
             let loop = try EventLoop(handle: worker.handle, poller: EpollPoller())
-            unsafe worker.context = LoopContext(loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
+            unsafe worker.context = LoopContext(
+                loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
             try loop.run()
         } catch {
             state.diagnostics.report(.error, "an event loop ended: \(error)")
