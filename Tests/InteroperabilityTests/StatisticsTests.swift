@@ -91,7 +91,7 @@ extension Interoperability {
                     _ = try client.perform(reads)
                 }
             }
-            let report = try withExtendedLifetime(clients) { try report() }
+            let report: Report = try withExtendedLifetime(clients) { try self.report() }
             let elapsed = Date().timeIntervalSince(began)
             let unit = report.luns[0]
             #expect(unit.activity.commands == 4 * 50 * 9)
