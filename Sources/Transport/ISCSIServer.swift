@@ -136,8 +136,9 @@ public final class ISCSIServer: Sendable {
         do throws(SystemError) {
             let (poller, reason) = try state.configuration.poller.makePoller()
             state.notePoller(poller.name, reason)
-            let loop = try EventLoop(handle: worker.handle, poller: poller)
-            unsafe worker.context = LoopContext(loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
+            let loop = try EventLoop(handle: worker.handle, poller: poller, polling: state.configuration.polling)
+            unsafe worker.context = LoopContext(
+                loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
             try loop.run()
         } catch {
             state.diagnostics.report(.error, "an event loop ended: \(error)")

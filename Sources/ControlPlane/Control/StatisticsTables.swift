@@ -54,7 +54,9 @@ extension StatisticsReport {
 
     private func sessionTable() -> String {
         var table = TextTable(headings: ["TSIH"] + Self.activityHeadings + ["INITIATOR"])
-        for each in sessions { table.add(["\(each.tsih)"] + Self.cells(each.activity, each.latency) + [each.initiator]) }
+        for each in sessions {
+            table.add(["\(each.tsih)"] + Self.cells(each.activity, each.latency) + [each.initiator])
+        }
         return table.text()
     }
 
@@ -76,7 +78,10 @@ extension StatisticsReport {
                 duration(Double(each.p99Nanoseconds)), meanings[each.stage] ?? "",
             ])
         }
-        table.add(["all", duration(latency.meanNanoseconds), "100 %", duration(Double(latency.p99Nanoseconds)), ""])
+        table.add([
+            "all", duration(latency.meanNanoseconds), "100 %", duration(Double(latency.p99Nanoseconds)),
+            "from the turn that received it until it is sent",
+        ])
         return TextTable.line("Where the time goes: \(name)") + table.text()
     }
 
@@ -93,7 +98,7 @@ extension StatisticsReport {
     // MARK: The data path
 
     private func dataPathTable() -> String {
-        var table = TextTable(headings: ["DATA PATH", ""])
+        var table = TextTable(headings: ["DATA PATH", "VALUE"])
         let rows: [(String, Double)] = [
             ("receives per command", dataPath.receivesPerCommand), ("bytes per receive", dataPath.bytesPerReceive),
             ("sends per command", dataPath.sendsPerCommand), ("responses per send", dataPath.responsesPerSend),
@@ -117,7 +122,7 @@ extension StatisticsReport {
     }
 
     private static func deviceTable(_ device: DeviceStatistics) -> String {
-        var table = TextTable(headings: ["DEVICE \(device.backstore)", ""])
+        var table = TextTable(headings: ["DEVICE \(device.backstore)", "VALUE"])
         for (name, value) in device.counters.sorted(by: { $0.key < $1.key }) { table.add([name, "\(value)"]) }
         return table.text()
     }
