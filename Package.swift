@@ -53,6 +53,7 @@ let package = Package(
         .library(name: "HandlerKit", targets: ["HandlerKit"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
+        .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -104,6 +105,7 @@ let package = Package(
 
         // Plugins: loaded by path, never linked.
         .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
+        .target(name: "handler_uring", dependencies: ["HandlerABI"], path: "Plugins/uring", cSettings: c),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
