@@ -13,7 +13,7 @@ cd "$here"
 # $flags is a list of words.
 # shellcheck disable=SC2086
 ${CC:-cc} $flags -pthread -o "$build/floor" \
-    floor.c floor_connection.c floor_login.c floor_scsi.c floor_canned.c text_keys.c
+    floor.c floor_epoll.c floor_uring.c floor_connection.c floor_login.c floor_scsi.c floor_canned.c ring.c text_keys.c
 # shellcheck disable=SC2086
 ${CC:-cc} $flags -o "$build/load" \
     load.c load_options.c session.c login.c pipeline.c incoming.c outgoing.c workload.c \
