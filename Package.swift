@@ -51,6 +51,8 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "HandlerKit", targets: ["HandlerKit"]),
+        // For Benchmarks/micro.
+        .library(name: "DataPath", targets: ["SCSI", "ISCSI", "TargetCore", "HandlerHost"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
         .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
