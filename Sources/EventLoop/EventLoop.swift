@@ -146,6 +146,8 @@ extension TurnWork {
             for each in work { each.drain() }
             for each in work { each.turnEnded() }
         }
+        // What was stopped can be run again.
+        isStopping = false
     }
 
     private func dispatch(_ event: ReadyDescriptor) {
