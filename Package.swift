@@ -116,7 +116,8 @@ let package = Package(
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
+        .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
@@ -127,7 +128,7 @@ let package = Package(
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
-        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi"], swiftSettings: tests),
+        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CSandbox"], swiftSettings: tests),
         .testTarget(name: "TidyTests", swiftSettings: tests),
     ]
 )

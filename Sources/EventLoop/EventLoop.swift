@@ -168,6 +168,8 @@ extension TurnWork {
             for each in work { each.drain() }
             for each in work { each.turnEnded() }
         }
+        // What was stopped can be run again.
+        isStopping = false
     }
 
     /// Sleeps until something happens. Returns whether something has.
