@@ -123,7 +123,8 @@ public final class ISCSIServer: Sendable {
 
     private static func run(_ worker: Worker, _ state: ServerState) {
         do throws(SystemError) {
-            let loop = try EventLoop(handle: worker.handle, poller: EpollPoller())
+            let loop = try EventLoop(
+                handle: worker.handle, poller: EpollPoller(), polling: state.configuration.polling)
             unsafe worker.context = LoopContext(loop: loop, mailbox: worker.mailbox, server: state)
             try loop.run()
         } catch {
