@@ -38,6 +38,7 @@ int clinux_epoll_wait(int descriptor, struct epoll_event *events, int capacity, 
     int64_t milliseconds = (timeout_nanoseconds + 999999) / 1000000;
     return epoll_wait(descriptor, events, capacity, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds);
 }
+int clinux_replace_descriptor(int descriptor, int other) { return dup3(other, descriptor, O_CLOEXEC); }
 
 static int name_thread(pthread_t thread, const char *name) {
     char shortened[THREAD_NAME_SIZE] = {0};

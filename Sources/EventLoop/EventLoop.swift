@@ -39,6 +39,11 @@ extension TurnWork {
     /// Where streams over readiness receive to: one for all of them, so that it stays in the cache.
     let batchBuffer: UnsafeMutableRawBufferPointer
 
+    /// Turns, and those of them that began with a wait that could block, or that found nothing to do.
+    public private(set) var turnCount: UInt64 = 0
+    public private(set) var sleepCount: UInt64 = 0
+    public private(set) var spuriousTurnCount: UInt64 = 0
+
     /// Units of work, such as commands, that the loop's users have done since its start: whoever does them counts them
     /// here, and the loop learns from their rate how to wait.
     public var workCount: UInt64 = 0
@@ -154,6 +159,10 @@ extension TurnWork {
             } else {
                 try waitAsPlanned()
             }
+            turnCount &+= 1
+            if turnEventCount == wakeUpCount && !hasOwnWork { spuriousTurnCount &+= 1 }
+            turnEventCount = 0
+            wakeUpCount = 0
             runTimers()
             handle.drain()
             for each in work { each.drain() }
@@ -172,16 +181,30 @@ extension TurnWork {
         let count = try poller.wait(
             timeoutNanoseconds: timeoutNanoseconds, awake: { awake() }, ready: { dispatch($0) })
         if count == 0 { awake() }
+        if timeoutNanoseconds != 0 { sleepCount &+= 1 }
         eventCount += count
+        turnEventCount += count
         return count > 0
     }
 
     private func dispatch(_ event: ReadyDescriptor) {
         if event.token == Self.wakeToken {
+            wakeUpCount += 1
             handle.clearSignal()
         } else if let index = index(of: event.token) {
             slots[index].source?.ready(event.readiness)
         }
+    }
+
+    /// Events of this turn, and those of them that only woke the loop.
+    private var turnEventCount = 0
+    private var wakeUpCount = 0
+
+    /// There is something to do besides descriptors.
+    private var hasOwnWork: Bool {
+        if hasPending { return true }
+        guard let deadline = timers.nextDeadline else { return false }
+        return deadline <= now
     }
 
     /// The first thing in a turn: from here on nobody needs to wake us.

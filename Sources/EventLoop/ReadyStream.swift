@@ -73,21 +73,12 @@ final class ReadyStream: ByteStream, EventSource {
     }
 
     func send(_ vectors: UnsafeMutableBufferPointer<iovec>) -> SendResult {
-        var message = unsafe msghdr()
-        unsafe message.msg_iov = vectors.baseAddress
-        unsafe message.msg_iovlen = vectors.count
-        let count = unsafe sendmsg(descriptor, &message, clinux_msg_nosignal)
-        if count > 0 { return .sent(count) }
-        return sentNothing(count)
-    }
-
-    @inline(never)
-    private func sentNothing(_ count: Int) -> SendResult {
-        let code = count == 0 ? EAGAIN : clinux_errno()
-        guard code == EAGAIN || code == EINTR || code == ENOBUFS else { return .failed(code) }
-        isBlocked = true
-        updateInterest()
-        return .blocked
+        let result = unsafe SendResult.ofSending(vectors, to: descriptor)
+        if result == .blocked {
+            isBlocked = true
+            updateInterest()
+        }
+        return result
     }
 
     /// `recvmsg` has written all that it ever will before it returns.

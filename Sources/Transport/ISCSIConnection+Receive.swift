@@ -35,6 +35,7 @@ extension ISCSIConnection: ByteStreamOwner {
             unsafe input.lend(rest)
             workOff()
         }
+        if classicRule != nil { classicDrained() }
         if phase == .closed {
             input.giveBack(to: context.pool)
         } else {
@@ -101,6 +102,7 @@ extension ISCSIConnection: ByteStreamOwner {
             let pdu = unsafe ReceivedPDU(frame: frame, bytes: bytes)
             let digestMatches = framer.dataDigestMatches(frame, in: unsafe bytes.bytes)
             receivedPDUCount += 1
+            if classicRule != nil { classicPDURead() }
             input.consume(frame.totalByteCount)
             do throws(PDUError) {
                 try handle(pdu, dataDigestMatches: digestMatches)
@@ -156,7 +158,7 @@ extension ISCSIConnection: ByteStreamOwner {
         }
         input.consume(current.trailerByteCount)
         segment = nil
-        if let task = current.task { dataArrived(for: task, digestMatches: matches) }
+        current.task?.use { dataArrived(for: $0, digestMatches: matches) }
         deliverHeld()
         return true
     }

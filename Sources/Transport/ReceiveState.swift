@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ISCSI
+internal import TargetCore
 
 /// Bytes that a connection has received and not yet worked off: the loop's batch while it is lent, and between turns a
 /// copy of what was left of it. Holds memory of its own only while there is something left.
@@ -85,7 +86,7 @@ internal import ISCSI
 /// PDU (bytes nobody wants, padding, digest) is taken from the receive buffer.
 @safe struct DataSegment {
     /// The command that the data belong to; nil when they are to be forgotten.
-    var task: ISCSITask?
+    var task: Borrowed<ISCSITask>?
     /// Where the next byte goes: inside the lease of `task`, which holds `placeByteCount` bytes from here on.
     var target: UnsafeMutableRawPointer?
     var placeByteCount = 0
@@ -117,7 +118,7 @@ extension DataSegment {
     /// The data segment of `frame`: its first `placeByteCount` bytes go to the task's buffer, from `offset` on.
     init(for task: ISCSITask, frame: PDUFramer.Frame, offset: Int, placeByteCount: Int) {
         self.init(forgetting: frame)
-        self.task = task
+        self.task = Borrowed(task)
         guard placeByteCount > 0 else { return }
         // A transfer never places more than its command wants, and so much has been leased, or the early part of it.
         precondition(offset + placeByteCount <= task.lease.byteCount && placeByteCount <= frame.dataByteCount)

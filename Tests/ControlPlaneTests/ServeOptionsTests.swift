@@ -70,10 +70,6 @@ struct ServeOptionsTests {
                     $0.targetName = "iqn.2026-11.org.example:a"
                 }, "--target names the target of LUNs on the command line: give at least one, such as ram/1G"
             ),
-            (
-                options { $0.poller = "io_uring" },
-                "--poller io_uring is not there yet: this version has epoll only; write auto or epoll"
-            ),
             (options { $0.loopCount = 0 }, "--loops 0 is not possible: write a number from 1 to 1024"),
             (options { $0.loopCount = 1025 }, "--loops 1025 is not possible: write a number from 1 to 1024"),
             (

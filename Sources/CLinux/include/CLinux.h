@@ -48,5 +48,6 @@
 #include "CLinuxNuma.h"
 #include "CLinuxSockets.h"
 #include "CLinuxThreads.h"
+#include "CLinuxUring.h"
 
 #endif

@@ -40,6 +40,9 @@ static inline int clinux_set_nonblocking(int descriptor) {
     return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
 }
 
+/// Has `descriptor` stand for what `other` stands for; what it stood for before is closed. -1 with errno.
+int clinux_replace_descriptor(int descriptor, int other);
+
 static inline int clinux_ioctl_pointer(int descriptor, unsigned long request, void *_Nullable argument) {
     return ioctl(descriptor, request, argument);
 }

@@ -66,9 +66,6 @@ public enum ConfigurationFile {
                 throw value.failure("\(key.rawValue) cannot be \"\(text)\": \(key.expectation)")
             }
         }
-        if let poller = keys["poller"], configuration.performance.poller == .ioUring {
-            throw poller.failure("poller io_uring \(PerformanceSettings.ringDefect)")
-        }
     }
 
     // MARK: Portals

@@ -21,7 +21,7 @@ enum PerformanceKey: String, CaseIterable, Sendable {
     var expectation: String {
         switch self {
         case .loops: "write a number from 1 to \(PerformanceSettings.maximumLoopCount)"
-        case .poller: "write \(Self.alternatives(PerformanceSettings.Poller.self))"
+        case .poller: "write \(Self.alternatives(PollerChoice.self))"
         case .coalesce: "write \(Self.alternatives(PerformanceSettings.Coalescing.self))"
         case .coalesceHold:
             "write a time up to \(PerformanceSettings.maximumHoldMicroseconds)us with its unit, such as 30us"

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EventLoop
+internal import Transport
 
 /// How the server's loops work: the section "performance" of a configuration file, and the options of
 /// `martlet serve` that come before it.
 public struct PerformanceSettings: Equatable, Sendable {
-    public enum Poller: String, CaseIterable, Sendable {
-        case auto, epoll
-        case ioUring = "io_uring"
-    }
-
     /// When responses are sent.
     public enum Coalescing: String, CaseIterable, Sendable {
         /// Each by itself.
@@ -34,7 +30,7 @@ public struct PerformanceSettings: Equatable, Sendable {
 
     /// Nil: one for each processor.
     public var loopCount: Int?
-    public var poller = Poller.auto
+    public var poller = PollerChoice.auto
     /// Nil: the server's own choice.
     public var coalescing: Coalescing?
     /// The longest time for which a response is held back to be sent with others. Nil: the server's own choice.
@@ -48,6 +44,15 @@ public struct PerformanceSettings: Equatable, Sendable {
 
     public init() {}
 
-    /// Why `Poller.ioUring` cannot be had, as the end of a sentence.
-    static let ringDefect = "is not there yet: this version has epoll only; write auto or epoll"
+    /// What the server is told of coalescing; nil: nothing, it has its own choice.
+    func policy() throws(Failure) -> CoalescingPolicy? {
+        guard let coalescing else { return nil }
+        do throws(CoalescingSettingError) {
+            let bounds = try CoalescingBounds(
+                maximumHoldMicroseconds: holdMicroseconds ?? CoalescingBounds.standardMaximumHoldMicroseconds)
+            return try CoalescingPolicy(parsing: coalescing.rawValue, bounds: bounds)
+        } catch {
+            throw .usage(error.description)
+        }
+    }
 }
