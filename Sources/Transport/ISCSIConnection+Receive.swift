@@ -16,6 +16,8 @@ extension ISCSIConnection: ByteStreamOwner {
         receiveCallCount += 1
         receivedByteCount += UInt64(placedByteCount + batch.count)
         lastHeard = context.loop.now
+        let receivedBefore = receivedPDUCount
+        defer { context.loop.workCount &+= receivedPDUCount &- receivedBefore }
         if placedByteCount > 0 { advanceSegment(placedByteCount) }
         var rest = unsafe batch
         // What is left of the batch before is completed first, and no more than that is copied to it.

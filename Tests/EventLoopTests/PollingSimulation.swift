@@ -95,7 +95,7 @@ struct PollingSimulation {
         switch plan {
         case .sleep:
             waitCounts.sleep += 1
-            return doze()
+            return slept()
         case .timedSleep(let nanoseconds):
             waitCounts.timedSleep += 1
             timedSleeps.append(nanoseconds)
@@ -120,11 +120,11 @@ struct PollingSimulation {
             controller.waited(plan, nanoseconds: spun, outcome: outcome, now: now)
             if gap <= limit { return true }
             lastWait = .sleep
-            return doze()
+            return slept()
         }
     }
 
-    private mutating func doze() -> Bool {
+    private mutating func slept() -> Bool {
         guard let next = arrivals.first else { return false }
         let begin = now
         now = next <= now ? now + lookCost : next + wakeUpCost
