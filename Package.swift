@@ -51,8 +51,11 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "HandlerKit", targets: ["HandlerKit"]),
+        // For Benchmarks/micro.
+        .library(name: "DataPath", targets: ["SCSI", "ISCSI", "TargetCore", "HandlerHost"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
+        .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -104,6 +107,7 @@ let package = Package(
 
         // Plugins: loaded by path, never linked.
         .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
+        .target(name: "handler_uring", dependencies: ["HandlerABI"], path: "Plugins/uring", cSettings: c),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
@@ -113,13 +117,14 @@ let package = Package(
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
-        .testTarget(name: "TransportTests", dependencies: ["Transport", "CLinux"], swiftSettings: tests),
+        .testTarget(name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
             swiftSettings: tests),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["ControlPlane", "Transport", "TargetCore"], swiftSettings: tests),
+            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore"],
+            swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
         .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi"], swiftSettings: tests),

@@ -74,7 +74,7 @@ public final class BlockRequest: @unchecked Sendable {
 
     /// Who is told of the end; never changes while the request is under way.
     let loop: any OwnerLoop
-    unowned(unsafe) var task: SCSITask?
+    var task: Borrowed<SCSITask>?
     private let stage = Atomic<UInt8>(Stage.idle)
     private let isClaimed = Atomic<Bool>(true)
 
@@ -106,8 +106,9 @@ public final class BlockRequest: @unchecked Sendable {
     /// The owner's loop has been told by `OwnerLoop.post`: the task goes on. In the loop's thread.
     public func resume() {
         // Safe: the transport keeps the task and its nexus until the task has ended.
-        guard let task = unsafe task, let nexus = unsafe task.nexus else { return }
-        nexus.resume(task)
+        task?.use { task in
+            task.nexus?.use { $0.resume(task) }
+        }
     }
 
     /// Fills the question but for its memory, and forgets the answer before.

@@ -107,6 +107,7 @@ public final class ISCSIServer: Sendable {
         var sum = ServerSnapshot()
         for answer in answers.withLock({ $0 }) { sum.add(answer) }
         sum.loops.sort { $0.loop < $1.loop }
+        sum.pollerName = state.pollerName
         return sum
     }
 
@@ -133,7 +134,9 @@ public final class ISCSIServer: Sendable {
 
     private static func run(_ worker: Worker, _ state: ServerState) {
         do throws(SystemError) {
-            let loop = try EventLoop(handle: worker.handle, poller: EpollPoller())
+            let (poller, reason) = try state.configuration.poller.makePoller()
+            state.notePoller(poller.name, reason)
+            let loop = try EventLoop(handle: worker.handle, poller: poller, polling: state.configuration.polling)
             unsafe worker.context = LoopContext(
                 loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
             try loop.run()

@@ -20,6 +20,8 @@ internal import TargetCore
     /// Connections with something to send at the end of the turn.
     private var unflushed: [ISCSIConnection] = []
     private var unflushedNow: [ISCSIConnection] = []
+    /// Connections that hold what has gathered, and some that did a moment ago.
+    private var holding: [ISCSIConnection] = []
     /// Sessions that gave work to devices in this turn.
     private var busySessions: [ISCSISession] = []
     private var busySessionsNow: [ISCSISession] = []
@@ -70,7 +72,17 @@ internal import TargetCore
         swap(&unflushed, &unflushedNow)
         for connection in unflushedNow { connection.flush() }
         unflushedNow.removeAll(keepingCapacity: true)
+        if !holding.isEmpty { endHolds() }
         if !departed.isEmpty { departed.removeAll() }
+    }
+
+    func hold(_ connection: ISCSIConnection) { holding.append(connection) }
+
+    var deadline: UInt64 { holding.isEmpty ? .max : holding.reduce(.max) { min($0, $1.heldUntil) } }
+
+    private func endHolds() {
+        for connection in holding where connection.heldUntil <= loop.now { connection.flush() }
+        holding.removeAll { $0.heldUntil == .max }
     }
 
     func willFlush(_ connection: ISCSIConnection) { unflushed.append(connection) }

@@ -47,6 +47,7 @@ public struct ConnectionCounters: Sendable, Equatable {
     public var sendCallCount: UInt64 = 0
     public var sentByteCount: UInt64 = 0
     public var sentPDUCount: UInt64 = 0
+    public var coalescing = CoalescingCounters()
 
     public init() {}
 
@@ -57,6 +58,7 @@ public struct ConnectionCounters: Sendable, Equatable {
         sendCallCount += other.sendCallCount
         sentByteCount += other.sentByteCount
         sentPDUCount += other.sentPDUCount
+        coalescing.add(other.coalescing)
     }
 }
 
@@ -95,6 +97,8 @@ public struct ServerSnapshot: Sendable {
     /// Connections dropped because of what the peer sent.
     public internal(set) var protocolErrorCount: UInt64 = 0
     public internal(set) var loops: [LoopCounters] = []
+    /// How the loops ask the kernel: "epoll" or "io_uring".
+    public internal(set) var pollerName = ""
 
     mutating func add(_ other: ServerSnapshot) {
         sessions += other.sessions

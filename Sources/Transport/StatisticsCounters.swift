@@ -73,6 +73,16 @@ extension ServerSnapshot {
             NamedCounter("sendCalls", counters.sendCallCount, "System calls that sent."),
             NamedCounter("sentBytes", counters.sentByteCount, "Bytes sent."),
             NamedCounter("sentPDUs", counters.sentPDUCount, "PDUs sent."),
+            NamedCounter(
+                "heldSends", counters.coalescing.holdCount, "Ends of turns that held responses for more to join them."),
+            NamedCounter(
+                "fruitfulHolds", counters.coalescing.fruitfulHoldCount, "Holds that responses joined before the send."),
+            NamedCounter(
+                "holdDeadlines", counters.coalescing.deadlineCount, "Holds that lasted as long as they may."),
+            NamedCounter("heldNanoseconds", counters.coalescing.heldNanoseconds, "Time for which responses were held."),
+            NamedCounter(
+                "coalescingTrials", counters.coalescing.trialCount, "Comparisons of one way to gather with another."),
+            NamedCounter("coalescingChanges", counters.coalescing.changeCount, "Changes of the way to gather."),
             NamedCounter("turns", loop.turnCount, "Turns of the event loops."),
             NamedCounter("sleeps", loop.sleepCount, "Turns that began with a wait that could block."),
             NamedCounter("spuriousTurns", loop.spuriousTurnCount, "Turns that found nothing to do."),

@@ -138,10 +138,9 @@ struct StatsPresentationTests {
         var options = ServeOptions()
         options.lunSpecifications = ["ram/1M"]
         options.sampleInterval = interval
-        #expect(throws: Never.self) { try options.configuration() }
-        let configuration = try ConfigurationFile.parse("stats-sample: \(interval)", file: "m.yaml")
-        #expect(configuration.sampleInterval == interval)
-        #expect(try ConfigurationFile.parse("targets: {}", file: "m.yaml").sampleInterval == 64)
+        #expect(try options.configuration().performance.sampleInterval == interval)
+        let text = "performance:\n  stats-sample: \(interval)"
+        #expect(try ConfigurationFile.parse(text, file: "m.yaml").performance.sampleInterval == interval)
     }
 
     @Test("Any other interval is refused by name", arguments: [-1, 3, 63, 1 << 21, .max, .min])
@@ -149,12 +148,12 @@ struct StatsPresentationTests {
         var options = ServeOptions()
         options.lunSpecifications = ["ram/1M"]
         options.sampleInterval = interval
-        let words = "a power of two from 1 to 1048576, or 0 for none"
-        #expect(throws: Failure.usage("--stats-sample \(interval) is not possible: write \(words)")) {
+        let words = "write 0, or a power of two up to 1048576"
+        #expect(throws: Failure.usage("--stats-sample \(interval) is not possible: \(words)")) {
             try options.configuration()
         }
-        #expect(throws: Failure.usage("m.yaml:1: stats-sample must be \(words)")) {
-            try ConfigurationFile.parse("stats-sample: \(interval)", file: "m.yaml")
+        #expect(throws: Failure.usage("m.yaml:2: stats-sample cannot be \"\(interval)\": \(words)")) {
+            try ConfigurationFile.parse("performance:\n  stats-sample: \(interval)", file: "m.yaml")
         }
     }
 

@@ -51,16 +51,7 @@ public struct Configuration: Equatable, Sendable {
     /// In the order of the file, then of the command line.
     public var devices: [Device] = []
     public var targets: [Target] = []
-    /// Of so many commands one is timed, on average; 0: none.
-    public var sampleInterval = 64
+    public var performance = PerformanceSettings()
 
     public init() {}
-
-    /// Rarer than one of a million says nothing any more.
-    private static let maximumSampleInterval = 1 << 20
-    static let sampleIntervalExpectation = "a power of two from 1 to \(maximumSampleInterval), or 0 for none"
-
-    static func isSampleInterval(_ interval: Int) -> Bool {
-        interval == 0 || (1...maximumSampleInterval).contains(interval) && interval.nonzeroBitCount == 1
-    }
 }

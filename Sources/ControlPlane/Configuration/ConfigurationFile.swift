@@ -8,8 +8,7 @@ public enum ConfigurationFile {
     /// No configuration by hand comes near; a file named by mistake may be a disk.
     private static let maximumByteCount = 4 << 20
 
-    private static let sections = ["portals", "devices", "targets", sampleIntervalKey]
-    private static let sampleIntervalKey = "stats-sample"
+    private static let sections = ["portals", "devices", "targets", "performance"]
     private static let portalKeys = ["listen", "advertise", "tag"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
     private static let targetKeys = ["luns", "auth", "initiators"]
@@ -41,12 +40,6 @@ public enum ConfigurationFile {
         }
         let entries = try document.entries(known: sections)
         var configuration = Configuration()
-        if let value = entries[sampleIntervalKey] {
-            guard let interval = Int(try value.text()), Configuration.isSampleInterval(interval) else {
-                throw value.failure("\(sampleIntervalKey) must be \(Configuration.sampleIntervalExpectation)")
-            }
-            configuration.sampleInterval = interval
-        }
         if let portals = entries["portals"] { try readPortals(portals, into: &configuration) }
         if let devices = entries["devices"] {
             for (key, name, value) in try devices.entries() {
@@ -58,7 +51,21 @@ public enum ConfigurationFile {
                 configuration.targets.append(try readTarget(name, key, value, devices: configuration.devices))
             }
         }
+        if let performance = entries["performance"] { try readPerformance(performance, into: &configuration) }
         return configuration
+    }
+
+    private static func readPerformance(
+        _ value: YAMLValue, into configuration: inout Configuration
+    ) throws(Failure) {
+        let keys = try value.entries(known: PerformanceKey.names)
+        for key in PerformanceKey.allCases {
+            guard let value = keys[key.rawValue] else { continue }
+            let text = try value.text()
+            guard key.apply(text, to: &configuration.performance) else {
+                throw value.failure("\(key.rawValue) cannot be \"\(text)\": \(key.expectation)")
+            }
+        }
     }
 
     // MARK: Portals

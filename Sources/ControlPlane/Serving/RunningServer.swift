@@ -37,13 +37,20 @@ final class RunningServer: StatusSource {
     }
 
     static func start(
-        _ configuration: Configuration, assembly: Assembly, options: ServeOptions, logger: Logger
+        _ configuration: Configuration, assembly: Assembly, logger: Logger
     ) throws(Failure) -> RunningServer {
+        let performance = configuration.performance
         var settings = ISCSIServerConfiguration(
-            portals: configuration.portals.map(\.listen), loopCount: options.loopCount ?? Environment.processorCount)
+            portals: configuration.portals.map(\.listen),
+            loopCount: performance.loopCount ?? Environment.processorCount)
+        settings.poller = performance.poller
+        settings.polling = performance.polling
+        settings.placement = performance.placement
+        settings.keptBufferCount = performance.bufferCount
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
-        settings.sampleInterval = options.sampleInterval ?? configuration.sampleInterval
+        if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
+        settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
         let statistics = ServerStatistics(
             sampleInterval: settings.sampleInterval, targetNames: assembly.targets.map(\.name),
             units: configuration.targets.flatMap { target in
