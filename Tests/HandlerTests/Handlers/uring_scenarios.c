@@ -46,7 +46,7 @@ static int overflow(unsigned count) {
 }
 
 struct hand_off {
-    struct command *command;
+    struct command *reading, *writing;
     atomic_bool is_submitted, is_taken;
     bool stays;
 };
@@ -61,7 +61,8 @@ static void drop_cache(void) {
 
 static void *submit_and_turn_away(void *argument) {
     struct hand_off *work = argument;
-    start_read(work->command, 0);
+    start_read(work->reading, 0);
+    start_write(work->writing, 2 << 20);
     submit();
     atomic_store(&work->is_submitted, true);
     // No system call from here on: nothing makes this thread look after its request.
@@ -75,23 +76,24 @@ static int hand_off(bool stays, unsigned times) {
     memset(expected, 0x5A, 1 << 20);
     require(run_write(0, expected, 1 << 20) == TCMU_STS_OK && run_flush() == TCMU_STS_OK);
     for (unsigned turn = 0; turn < times; turn++) {
-        struct command *command = commands(1);
-        struct hand_off work = {.command = command, .stays = stays};
+        struct command *both = commands(2);
+        struct hand_off work = {.reading = &both[0], .writing = &both[1], .stays = stays};
         pthread_t thread;
         drop_cache();
         memset(memory, 0, 1 << 20);
-        prepare(command, memory, 1 << 20, 1);
+        prepare(&both[0], memory, 1 << 20, 1);
+        prepare(&both[1], expected, 1 << 20, 1);
         require(pthread_create(&thread, NULL, submit_and_turn_away, &work) == 0);
         while (!atomic_load(&work.is_submitted)) continue;
         if (!stays) pthread_join(thread, NULL);
-        require(wait_for(command) == TCMU_STS_OK);
-        require(stays == !atomic_load(&work.is_taken) || !stays);
-        if (host.is_batched) require(pthread_equal(command->thread, pthread_self()));
+        require(wait_for(&both[0]) == TCMU_STS_OK && wait_for(&both[1]) == TCMU_STS_OK);
+        require(!pthread_equal(both[0].thread, thread) && !pthread_equal(both[1].thread, thread));
         require(memcmp(memory, expected, 1 << 20) == 0);
         atomic_store(&work.is_taken, true);
         if (stays) pthread_join(thread, NULL);
-        free(command);
+        free(both);
     }
+    require(run_read(2 << 20, memory, 1 << 20) == TCMU_STS_OK && memcmp(memory, expected, 1 << 20) == 0);
     return 0;
 }
 
