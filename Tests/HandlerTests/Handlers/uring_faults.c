@@ -6,13 +6,18 @@
 //          busy      every other io_uring_enter finds no memory, and does nothing
 //          one       io_uring_enter takes one submission at a time
 //          dead      io_uring_enter fails for good
+//
+// And from the start, by the environment: URING_DIRECT=none, the file system has no direct I/O; URING_DIRECT=BYTES, the
+// alignment that it says it wants.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,6 +100,29 @@ long syscall(long number, ...) {
     if (real == NULL) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
     return real(
         number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+int fcntl(int descriptor, int command, ...) {
+    va_list list;
+    va_start(list, command);
+    long argument = va_arg(list, long);
+    va_end(list);
+    const char *direct = getenv("URING_DIRECT");
+    if (command == F_SETFL && (argument & O_DIRECT) != 0 && direct != NULL && strcmp(direct, "none") == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_fcntl, descriptor, command, argument);
+}
+
+int statx(int folder, const char *path, int flags, unsigned mask, struct statx *status) {
+    int result = (int)syscall(SYS_statx, folder, path, flags, mask, status);
+    const char *direct = getenv("URING_DIRECT");
+    if (result != 0 || direct == NULL || strcmp(direct, "none") == 0) return result;
+    status->stx_mask |= STATX_DIOALIGN;
+    status->stx_dio_offset_align = (uint32_t)strtoul(direct, NULL, 10);
+    status->stx_dio_mem_align = 512;
+    return 0;
 }
 
 // The threads' calls.
