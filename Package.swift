@@ -59,6 +59,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Level 1: values and headers.
@@ -84,6 +85,13 @@ let package = Package(
             name: "HandlerHost", dependencies: ["HandlerABI", "CHandlerHost", "CLinux", "TargetCore", "SCSI"],
             swiftSettings: strict + dataPath),
 
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "EventLoop", "CLinux", "ISCSI", "SCSI", .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict + dataPath),
+
         // Level 4 and 5.
         .target(
             name: "ControlPlane",
@@ -97,7 +105,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "martlet",
-            dependencies: ["ControlPlane", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "ControlPlane", "LoadGenerator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
         // Plugins: loaded by path, never linked.
@@ -112,6 +122,8 @@ let package = Package(
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "CLinux"], swiftSettings: tests),
+        .testTarget(
+            name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "ISCSI", "SCSI"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
