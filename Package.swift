@@ -88,6 +88,13 @@ let package = Package(
             name: "HandlerHost", dependencies: ["HandlerABI", "CHandlerHost", "CLinux", "TargetCore", "SCSI"],
             swiftSettings: strict + dataPath),
 
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "EventLoop", "CLinux", "ISCSI", "SCSI", .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict + dataPath),
+
         // Level 4 and 5.
         .target(
             name: "ControlPlane",
@@ -102,7 +109,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "martlet",
-            dependencies: ["ControlPlane", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "ControlPlane", "LoadGenerator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
         // Plugins: loaded by path, never linked.
@@ -119,6 +128,8 @@ let package = Package(
         .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux"], swiftSettings: tests),
+        .testTarget(
+            name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "ISCSI", "SCSI"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],

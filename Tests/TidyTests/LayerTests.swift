@@ -35,7 +35,10 @@ struct LayerTests {
                 "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "Synchronization",
                 "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram",
             ])),
-        Layer(folder: "Sources/martlet", mayImport: ["ControlPlane", "ArgumentParser", "Glibc"]),
+        Layer(
+            folder: "Sources/LoadGenerator",
+            mayImport: ["EventLoop", "CLinux", "ISCSI", "SCSI", "Synchronization", "Histogram"]),
+        Layer(folder: "Sources/martlet", mayImport: ["ControlPlane", "LoadGenerator", "ArgumentParser", "Glibc"]),
         Layer(folder: "Plugins/file", mayImport: ["HandlerABI", "HandlerKit", "Glibc", "Synchronization"]),
     ]
 
