@@ -8,6 +8,8 @@ from .results import Results, partner
 
 
 def small(value: float) -> str:
+    if 0 < value < 0.01:
+        return f"{value:.2g}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
@@ -26,8 +28,6 @@ def marks_table(results: Results) -> str:
     for mark in MARKS:
         for index, measured in enumerate(mark.compute(results)):
             value = "–" if measured.value is None else f"{small(measured.value)}{mark.unit}"
-            if measured.value is not None and 0 < measured.value < 0.01:
-                value = f"{measured.value:.2g}{mark.unit}"
             load = " ".join(part for part in (measured.load, measured.server) if part)
             rows.append(["" if index else mark.name, load, value, measured.note, mark.limits,
                          mark.verdict(measured.value)])
