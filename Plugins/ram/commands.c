@@ -192,3 +192,11 @@ int ram_block_status(
     if (length == 0 || capacity == 0 || !ram_store_holds(&ram->store, offset, length)) return -EINVAL;
     return ram_store_status(&ram->store, offset, length, tcmu_dev_get_block_size(dev), extents, capacity);
 }
+
+// Anonymous memory stands where it is until close, and pages that were never written, or were discarded, read as
+// zeroes. A file's may vanish under a reader when somebody cuts the file short: those are read under a guard.
+const void *ram_map_read(struct tcmu_device *dev, uint64_t offset, uint64_t length) {
+    struct ram_device *ram = tcmur_dev_get_private(dev);
+    if (ram->store.is_file || !ram_store_holds(&ram->store, offset, length)) return NULL;
+    return ram->store.memory + offset;
+}

@@ -43,6 +43,8 @@ int ram_compare_and_write(
 int ram_block_status(
     struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
 
+const void *ram_map_read(struct tcmu_device *dev, uint64_t offset, uint64_t length);
+
 #pragma GCC visibility pop
 
 #endif

@@ -116,9 +116,11 @@ static struct tcmur_handler handler = {
 static const struct martlet_handler_extension extension = {
     .size = sizeof(extension),
     .version = MARTLET_HANDLER_EXTENSION_VERSION,
-    .flags = MARTLET_HANDLER_UNMAPPED_READS_ZERO | MARTLET_HANDLER_NEVER_BLOCKS,
+    .flags = MARTLET_HANDLER_UNMAPPED_READS_ZERO | MARTLET_HANDLER_NEVER_BLOCKS | MARTLET_HANDLER_VECTORED |
+             MARTLET_HANDLER_WRITE_COPIES,
     .probe = probe,
     .block_status = ram_block_status,
+    .map_read = ram_map_read,
 };
 
 int handler_init(void) { return tcmur_register_handler(&handler); }

@@ -34,16 +34,21 @@ internal import CLinux
         _ = epoll_ctl(self.descriptor, EPOLL_CTL_DEL, descriptor, nil)
     }
 
-    public func wait(timeoutMilliseconds: CInt, _ body: (ReadyDescriptor) -> Void) throws(SystemError) -> Int {
+    public func wait(
+        timeoutNanoseconds: UInt64?, awake: () -> Void, ready: (ReadyDescriptor) -> Void
+    ) throws(SystemError) -> Int {
         // The buffer is ours and holds `batchCount` events; the kernel fills at most so many.
-        let count = unsafe epoll_wait(descriptor, events.baseAddress, CInt(Self.batchCount), timeoutMilliseconds)
+        let count = unsafe clinux_epoll_wait(
+            descriptor, events.baseAddress!, CInt(Self.batchCount),
+            timeoutNanoseconds.map { Int64(clamping: $0) } ?? -1)
         guard count >= 0 else {
             if clinux_errno() == EINTR { return 0 }
             throw SystemError.last("epoll_wait")
         }
+        if count > 0 { awake() }
         for index in 0..<Int(count) {
             let token = unsafe clinux_epoll_data(&events[index])
-            body(ReadyDescriptor(token: token, readiness: unsafe Self.readiness(events[index].events)))
+            ready(ReadyDescriptor(token: token, readiness: unsafe Self.readiness(events[index].events)))
         }
         return Int(count)
     }

@@ -35,7 +35,19 @@ public protocol Poller: AnyObject {
     /// Before the descriptor is closed.
     func remove(_ descriptor: CInt)
 
-    /// Waits until a descriptor is ready or `timeoutMilliseconds` have passed (-1: without end), then calls `body`
-    /// for each that is ready. Returns how many there were.
-    func wait(timeoutMilliseconds: CInt, _ body: (ReadyDescriptor) -> Void) throws(SystemError) -> Int
+    /// A byte stream over a connected socket, by the poller's own means; nil when it has none but readiness.
+    func openStream(_ descriptor: CInt, owner: any ByteStreamOwner) throws(SystemError) -> (any ByteStream)?
+
+    /// Waits until something has happened or `timeoutNanoseconds` have passed (nil: without end; 0: only looks).
+    /// When something has, calls `awake` once, then `ready` for each descriptor that is ready, while owners of
+    /// streams are told by the streams themselves. Returns how many events there were.
+    func wait(
+        timeoutNanoseconds: UInt64?, awake: () -> Void, ready: (ReadyDescriptor) -> Void
+    ) throws(SystemError) -> Int
+}
+
+extension Poller {
+    public func openStream(_ descriptor: CInt, owner: any ByteStreamOwner) throws(SystemError) -> (any ByteStream)? {
+        nil
+    }
 }

@@ -24,7 +24,7 @@ extension HandlerDevice {
     }
 
     /// Whole blocks, all of them inside the medium. A flush has no extent and always is.
-    private func isInsideMedium(_ offset: UInt64, _ byteCount: UInt64) -> Bool {
+    func isInsideMedium(_ offset: UInt64, _ byteCount: UInt64) -> Bool {
         let block = UInt64(blockByteCount)
         guard offset % block == 0, byteCount % block == 0 else { return false }
         let (end, overflow) = offset.addingReportingOverflow(byteCount)
@@ -98,6 +98,7 @@ extension HandlerDevice {
 extension HandlerDevice {
     /// tcmur_cmd_complete, from any thread. `record` is what the handler was shown, if it keeps to its contract.
     static func handlerCompleted(_ record: CommandRecord, _ status: Int32) {
+        // Counted: once its last command has ended the device may be closed and go while this thread is still here.
         guard let device = unsafe record.device?.takeUnretainedValue() else { return }
         switch unsafe record.endByHandler() {
         case .accepted: unsafe device.finish(record, status)
@@ -110,8 +111,8 @@ extension HandlerDevice {
     /// The turn of `record` has ended in this thread: tells whoever waits for it.
     private func finish(_ record: CommandRecord, _ status: Int32) {
         let ticket = unsafe record.ticket
-        if let request = unsafe record.request?.takeUnretainedValue() {
-            unsafe takeAnswer(record, status, request)
+        if let request = unsafe record.request {
+            unsafe request._withUnsafeGuaranteedRef { unsafe takeAnswer(record, status, $0) }
         } else {
             condition.withLock {
                 ownFlushStatus = status

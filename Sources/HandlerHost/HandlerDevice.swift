@@ -9,7 +9,8 @@ public import TargetCore
 ///
 /// Requests reach the handler in one of three ways: in worker threads of the device's own (nr_threads above 0); in
 /// one thread of the device's own, as tcmu-runner does it (nr_threads 0); or in the submitting loop's thread, when
-/// the handler promises in its extension that its callouts never wait.
+/// the handler promises in its extension that its callouts never wait. In the last case the handler may also take
+/// them in batches (HandlerBatches.swift).
 ///
 /// Sendable: what changes while the device is open is atomic or guarded by `condition`; the rest is set before
 /// `open` returns.
@@ -46,6 +47,10 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     var workers: WorkerQueue?
     /// Where CDBs go when not to `workers`: one thread, because tcmu-runner calls handle_cmd one at a time.
     var commandThread: WorkerQueue?
+    /// Nil: the handler takes no batches.
+    var batches: HandlerBatches?
+    /// The body of `batches.reaper`.
+    var reaping: HostThread?
 
     // Guarded by `condition`; see HandlerLifeCycle.swift.
     let condition = ThreadCondition()
@@ -102,12 +107,19 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         }
         // The request's room is the device's until it completes.
         unsafe CommandRecord.next(in: request).ticket = ticket
-        if let queue = queue(for: request.operation) { queue.push(request) } else { perform(request) }
+        if let queue = queue(for: request.operation) {
+            queue.push(request)
+        } else {
+            perform(request)
+            // After the callout: whoever takes the mark finds what it queued.
+            batches?.hasQueued.store(true, ordering: .releasing)
+        }
     }
 
     public func submissionsEnded() {
         workers?.wake()
         commandThread?.wake()
+        submitBatch()
     }
 
     private func queue(for operation: BlockRequest.Operation) -> WorkerQueue? {

@@ -68,6 +68,7 @@ public enum HandlerDeviceError: Error, Sendable, Equatable, CustomStringConverti
     case openFailed(configString: String, result: Int32)
     case blockSizeFromHandler(configString: String, UInt32)
     case noThread(configString: String, reason: String)
+    case noDescriptor(configString: String, reason: String)
     case noMemory
     case cannotResize(configString: String, reason: String)
     case isClosed(configString: String)
@@ -106,6 +107,8 @@ public enum HandlerDeviceError: Error, Sendable, Equatable, CustomStringConverti
             "the handler of \"\(string)\" set a block size of \(size) bytes: only 512, 1024, 2048 and 4096 are served"
         case .noThread(let string, let reason):
             "no thread could be started for \"\(string)\": \(reason)"
+        case .noDescriptor(let string, let reason):
+            "no event could be made for \"\(string)\": \(reason)"
         case .noMemory:
             "there is no memory for another device"
         case .cannotResize(let string, let reason):

@@ -40,6 +40,15 @@ struct HandlerExtension: Sendable {
     var canProbe: Bool { unsafe table.probe != nil }
     var canReportBlockStatus: Bool { unsafe table.block_status != nil }
 
+    /// read and write take any number of elements.
+    var isVectored: Bool { has(UInt32(MARTLET_HANDLER_VECTORED)) }
+    /// write takes its data before it returns.
+    var writesCopy: Bool { has(UInt32(MARTLET_HANDLER_WRITE_COPIES)) }
+    var canMapReads: Bool { unsafe table.map_read != nil }
+    var takesBatches: Bool {
+        unsafe neverBlocks && table.completion_descriptor != nil && table.submit != nil && table.reap != nil
+    }
+
     private func has(_ flag: UInt32) -> Bool { table.flags & flag != 0 }
 
     /// What the handler says of a store before it is opened.
@@ -103,4 +112,20 @@ struct HandlerExtension: Sendable {
             return true
         }
     }
+}
+
+// Version 2: memory and batches. `device` is open in all of them.
+extension HandlerExtension {
+    /// Nil without the callout, too.
+    func mapRead(_ device: OpaquePointer, byteOffset: UInt64, byteCount: Int) -> UnsafeRawPointer? {
+        unsafe table.map_read?(device, byteOffset, UInt64(byteCount))
+    }
+
+    /// A descriptor of the handler's, or a negative number: no batches.
+    func completionDescriptor(_ device: OpaquePointer) -> CInt { unsafe table.completion_descriptor?(device) ?? -1 }
+
+    func submit(_ device: OpaquePointer) { unsafe table.submit?(device) }
+
+    /// Commands completed.
+    func reap(_ device: OpaquePointer) -> Int { unsafe table.reap?(device) ?? 0 }
 }

@@ -72,6 +72,13 @@ extension HandlerDevice {
 
     private func begin(_ size: MediumSize) throws(HandlerDeviceError) {
         precondition(CommandRecordLayout.fitsDeviceRoom)
+        if handler.threadCount == 0, handler.handlerExtension.takesBatches {
+            do throws(SystemFiles.Failure) {
+                batches = try HandlerBatches()
+            } catch {
+                throw .noDescriptor(configString: configString, reason: error.description)
+            }
+        }
         let result = openInHandler(reopen: false)
         guard result == 0 else { throw .openFailed(configString: configString, result: result) }
         let attributes = unsafe martlet_host_device_attributes(device)
@@ -105,6 +112,9 @@ extension HandlerDevice {
                 perform(request)
             }
         }
+        if let batches {
+            reaping = try HostThread.start("\(subtype)-reap") { [self] in batches.reaper.run { _ = reap() } }
+        }
         maintenance = try HostThread.start("\(subtype)-care") { [self] in maintain() }
     }
 
@@ -114,8 +124,13 @@ extension HandlerDevice {
             unsafe martlet_host_device_prepare_open(device)
             // open was checked when the handler registered.
             let result = unsafe handler.callouts.open?(device, reopen) ?? -1
-            isOpenInHandler = result == 0
-            return result
+            guard result == 0 else { return result }
+            guard beginBatches() else {
+                unsafe handler.callouts.close?(device)
+                return -EBADF
+            }
+            isOpenInHandler = true
+            return 0
         }
     }
 
@@ -123,6 +138,7 @@ extension HandlerDevice {
         lifeCycle.withLock {
             guard isOpenInHandler else { return }
             isOpenInHandler = false
+            endBatches()
             unsafe handler.callouts.close?(device)
         }
     }
@@ -131,6 +147,7 @@ extension HandlerDevice {
     private func abandon() {
         stage.store(Stage.closed, ordering: .sequentiallyConsistent)
         stopThreads()
+        stopReaping()
         closeInHandler()
         destroy()
     }
@@ -148,6 +165,7 @@ extension HandlerDevice {
         drain()
         stopThreads()
         if isOpenInHandler { flushBeforeClose() }
+        stopReaping()
         closeInHandler()
         destroy()
     }
@@ -167,6 +185,13 @@ extension HandlerDevice {
         commandThread?.stop()
     }
 
+    /// After the last flush, which may need it.
+    private func stopReaping() {
+        batches?.reaper.stop()
+        reaping?.join()
+        reaping = nil
+    }
+
     private func destroy() {
         unsafe martlet_host_device_set_context(device, nil)
         unsafe martlet_host_device_destroy(device)
@@ -179,8 +204,9 @@ extension HandlerDevice {
 
     /// Waits until no command is under way. The stage is not `open`, so there will be no new one.
     func drain() {
-        workers?.wake()
-        commandThread?.wake()
+        // The loops may be gone: what they left behind is started and taken here.
+        batches?.reaper.takeBack()
+        submissionsEnded()
         while true {
             let deadline = clinux_monotonic_nanoseconds() + Self.drainReportNanoseconds
             let isDone = condition.withLock {
@@ -210,6 +236,8 @@ extension HandlerDevice {
             data: UnsafeMutableRawBufferPointer(start: nil, count: 0))
         let turn = unsafe record.begin(handlerCompletes: handler.threadCount == 0)
         let returned = unsafe flush(device, record.command)
+        batches?.hasQueued.store(true, ordering: .releasing)
+        submitBatch()
         var status = returned
         if handler.threadCount == 0, returned == Int32(TCMU_STS_OK) {
             status = condition.withLock {

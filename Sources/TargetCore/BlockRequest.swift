@@ -63,12 +63,18 @@ public final class BlockRequest: @unchecked Sendable {
     /// The device's own room for this request, 16-byte aligned, zeroed when the request is made.
     public let deviceRoom: UnsafeMutableRawPointer
 
+    /// Whether the transport times the command: `TargetPort.requestBegan` and `requestEnded` are called. Set by the
+    /// transport before `ITNexus.accept`.
+    public var isTimed = false
+    /// The transport's note of when a timed request was posted; 0 when it ended within its submission.
+    public var postedNanoseconds: UInt64 = 0
+
     /// For queues of devices and loops: a link that costs no memory. Its holder keeps the request alive.
     public var next: Unmanaged<BlockRequest>?
 
     /// Who is told of the end; never changes while the request is under way.
     let loop: any OwnerLoop
-    unowned(unsafe) var task: SCSITask?
+    var task: Borrowed<SCSITask>?
     private let stage = Atomic<UInt8>(Stage.idle)
     private let isClaimed = Atomic<Bool>(true)
 
@@ -100,8 +106,9 @@ public final class BlockRequest: @unchecked Sendable {
     /// The owner's loop has been told by `OwnerLoop.post`: the task goes on. In the loop's thread.
     public func resume() {
         // Safe: the transport keeps the task and its nexus until the task has ended.
-        guard let task = unsafe task, let nexus = unsafe task.nexus else { return }
-        nexus.resume(task)
+        task?.use { task in
+            task.nexus?.use { $0.resume(task) }
+        }
     }
 
     /// Fills the question but for its memory, and forgets the answer before.

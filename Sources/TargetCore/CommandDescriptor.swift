@@ -54,8 +54,8 @@ public final class CommandDescriptor: Sendable {
     public let traits: Traits
     public let reservation: ReservationRule
 
-    /// Whether this logical unit really does the command.
-    let isSupported: @Sendable (LogicalUnit) -> Bool
+    /// Nil: every logical unit does the command.
+    private let isSupported: (@Sendable (LogicalUnit) -> Bool)?
     let plan: Plan
     let perform: Perform
 
@@ -63,7 +63,7 @@ public final class CommandDescriptor: Sendable {
     init(
         name: String, opcode: OperationCode, serviceAction: UInt8? = nil, usage: [UInt8], data: DataDirection = .none,
         traits: Traits = [], reservation: ReservationRule,
-        isSupported: @escaping @Sendable (LogicalUnit) -> Bool = { _ in true },
+        isSupported: (@Sendable (LogicalUnit) -> Bool)? = nil,
         plan: @escaping Plan = { _, _ in TransferPlan() }, perform: @escaping Perform
     ) {
         self.name = name
@@ -77,6 +77,9 @@ public final class CommandDescriptor: Sendable {
         self.plan = plan
         self.perform = perform
     }
+
+    /// Whether `unit` really does the command.
+    func isSupported(by unit: LogicalUnit) -> Bool { isSupported?(unit) ?? true }
 
     /// Byte and highest bit of the SERVICE ACTION field.
     static let serviceActionByte = 1

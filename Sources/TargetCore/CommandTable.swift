@@ -6,7 +6,7 @@ import SCSI
 public final class CommandTable: Sendable {
     public let rows: [CommandDescriptor]
     // One row for an operation code without service actions; the others are few, and searched.
-    private let byOpcode: [CommandDescriptor?]
+    private let byOpcode: [Borrowed<CommandDescriptor>?]
     private let withServiceAction: [CommandDescriptor]
     private let refusal: SenseData
 
@@ -14,26 +14,26 @@ public final class CommandTable: Sendable {
     init(_ rows: [CommandDescriptor], refusal: SenseData = .invalidCommandOperationCode) {
         self.refusal = refusal
         self.rows = rows
-        var byOpcode = [CommandDescriptor?](repeating: nil, count: 256)
+        var byOpcode = [Borrowed<CommandDescriptor>?](repeating: nil, count: 256)
         for row in rows where row.serviceAction == nil {
             precondition(byOpcode[Int(row.opcode)] == nil, "two rows for one operation code")
-            byOpcode[Int(row.opcode)] = row
+            byOpcode[Int(row.opcode)] = Borrowed(row)
         }
         self.byOpcode = byOpcode
         withServiceAction = rows.filter { $0.serviceAction != nil }
     }
 
-    /// The row of `cdb` as `unit` supports it, or the reason why there is none.
-    func row(for cdb: CommandDescriptorBlock, on unit: LogicalUnit) throws(SenseData) -> CommandDescriptor {
-        if let row = byOpcode[Int(cdb.opcode)], row.isSupported(unit) { return row }
-        return try rowWithServiceAction(for: cdb, on: unit)
+    /// The row of `cdb` as `unit` supports it, or the reason why there is none. The table keeps its rows alive.
+    func row(for cdb: CommandDescriptorBlock, on unit: LogicalUnit) throws(SenseData) -> Borrowed<CommandDescriptor> {
+        if let row = byOpcode[Int(cdb.opcode)], row.use({ $0.isSupported(by: unit) }) { return row }
+        return Borrowed(try rowWithServiceAction(for: cdb, on: unit))
     }
 
     private func rowWithServiceAction(
         for cdb: CommandDescriptorBlock, on unit: LogicalUnit
     ) throws(SenseData) -> CommandDescriptor {
         var isOpcodeKnown = false
-        for row in withServiceAction where row.opcode == cdb.opcode && row.isSupported(unit) {
+        for row in withServiceAction where row.opcode == cdb.opcode && row.isSupported(by: unit) {
             isOpcodeKnown = true
             if row.serviceAction == cdb.serviceAction { return row }
         }
@@ -44,6 +44,6 @@ public final class CommandTable: Sendable {
 
     /// All rows that `unit` supports.
     func supportedRows(on unit: LogicalUnit) -> [CommandDescriptor] {
-        rows.filter { $0.isSupported(unit) }
+        rows.filter { $0.isSupported(by: unit) }
     }
 }

@@ -10,8 +10,11 @@ extension ITNexus {
 
     /// Puts `task` into its task set, or throws with what it ends.
     func admit(_ task: SCSITask) throws(SenseData) -> Admission {
-        let unit = unit(for: task.lun)
-        unsafe task.unit = unit
+        try link(for: task.lun).use { unit throws(SenseData) in try admit(task, unit) }
+    }
+
+    private func admit(_ task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> Admission {
+        task.unit = Borrowed(unit)
         let opcode = task.cdb.opcode
         if unit.attentions.isAny, !Self.passesUnitAttention(opcode), let attention = unit.attentions.takeFirst() {
             throw attention.sense
@@ -32,7 +35,13 @@ extension ITNexus {
     /// Everything that follows from the row.
     private func check(_ task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> Admission {
         let row = try unit.table.row(for: task.cdb, on: unit.unit)
-        unsafe task.descriptor = row
+        task.descriptor = row
+        return try row.use { row throws(SenseData) in try check(task, unit, row) }
+    }
+
+    private func check(
+        _ task: SCSITask, _ unit: NexusUnit, _ row: CommandDescriptor
+    ) throws(SenseData) -> Admission {
         try row.checkReservedBits(task.cdb)
         if unit.unit.reservations.isAny, !unit.unit.reservations.permits(task, unit) { return .reservationConflict }
         try Self.checkState(of: unit.unit, for: row)
@@ -48,7 +57,7 @@ extension ITNexus {
     }
 
     private func enter(_ task: SCSITask, _ unit: NexusUnit) {
-        if let row = unsafe task.descriptor, row.traits.contains(.implicitHeadOfQueue) {
+        if let row = task.descriptor, row.use({ $0.traits.contains(.implicitHeadOfQueue) }) {
             task.ordering = .implicitHeadOfQueue
         } else {
             task.ordering = TaskOrdering(task.attribute)
@@ -87,15 +96,15 @@ extension ITNexus {
         task.refusal = .invalidCommandOperationCode
         if unit.unit.features.passthrough == .first {
             do throws(SenseData) {
-                let row = try unit.table.row(for: task.cdb, on: unit.unit)
-                unsafe task.descriptor = row
+                let row = try unit.table.row(for: task.cdb, on: unit.unit).object
+                task.descriptor = Borrowed(row)
                 try row.checkReservedBits(task.cdb)
                 plan = try row.plan(task, unit)
                 task.refusal = nil
             } catch {
                 task.refusal = error
             }
-            if let row = unsafe task.descriptor { try Self.checkState(of: unit.unit, for: row) }
+            if let row = task.descriptor?.object { try Self.checkState(of: unit.unit, for: row) }
         }
         plan.fromInitiator = max(plan.fromInitiator, task.expectedFromInitiator)
         plan.toInitiator = max(plan.toInitiator, min(task.expectedToInitiator, limit))

@@ -15,9 +15,13 @@ public final class ITNexus {
     public let loop: any OwnerLoop
 
     /// Nil once the nexus is closed and quiet.
-    var port: (any TargetPort)?
+    private var portHolder: PortHolder?
+    /// The same: `portHolder` keeps it alive.
+    private(set) var port: Borrowed<PortHolder>?
     /// By flat logical unit number.
     private(set) var units: [NexusUnit?] = []
+    /// The same, without counting and without holes.
+    private var links: [Borrowed<NexusUnit>] = []
     private(set) var absentUnit: NexusUnit!
     let ready = ReadyQueue()
     var isDraining = false
@@ -37,9 +41,12 @@ public final class ITNexus {
             initiatorPortName: initiatorPortName, relativeTargetPort: target.relativePortIdentifier)
         self.targetPortName = targetPortName
         self.loop = loop
-        self.port = port
+        let holder = PortHolder(port)
+        portHolder = holder
+        self.port = Borrowed(holder)
         absentUnit = NexusUnit(absentOn: self)
         units = target.units.map { unit in unit.map { NexusUnit(unit: $0, nexus: self) } }
+        links = units.map { Borrowed($0 ?? absentUnit) }
         for case let unit? in units {
             unit.attach()
             if target.postsPowerOnAttention { unit.attentions.post(.powerOnResetOrBusDeviceReset) }
@@ -70,21 +77,28 @@ public final class ITNexus {
 
     /// The data of an accepted task have come, and its buffer is leased.
     public func execute(_ task: SCSITask) {
-        guard task.state == .awaitingData, let unit = unsafe task.unit else { return }
+        guard task.state == .awaitingData, let unit = task.unit else { return }
         task.request.cdb = task.cdb
-        if unit.taskSet.holdsBack(task) {
-            unit.taskSet.block(task)
-            return
+        unit.use { unit in
+            if unit.taskSet.holdsBack(task) { return unit.taskSet.block(task) }
+            task.state = .enabled
+            start(task)
         }
-        task.state = .enabled
-        ready.append(task)
-        drain()
+    }
+
+    /// Runs a task that is enabled: at once, unless another one runs.
+    private func start(_ task: SCSITask) {
+        guard !isDraining else { return ready.append(task) }
+        isDraining = true
+        run(task)
+        runReady()
+        isDraining = false
     }
 
     /// The transport gives up an accepted task whose data will not come. The task is free when this returns; no
     /// callback follows. Does nothing to a task that has been executed: it ends by itself.
     public func cancel(_ task: SCSITask) {
-        guard task.state == .awaitingData, let unit = unsafe task.unit else { return }
+        guard task.state == .awaitingData, let unit = task.unit?.object else { return }
         unit.taskSet.remove(task)
         task.state = .free
         unblock(unit)
@@ -111,15 +125,19 @@ public final class ITNexus {
     func touch(_ unit: NexusUnit) {
         guard !unit.isTouched else { return }
         unit.isTouched = true
-        if firstTouched == nil { port?.submissionsBegan() }
+        if firstTouched == nil { port?.use { $0.port.submissionsBegan() } }
         unit.nextTouched = firstTouched
         firstTouched = unit
     }
 
     /// The unit that `lun` names; the stand-in when it names none.
     func unit(for lun: LogicalUnitNumber) -> NexusUnit {
-        guard let index = lun.flatIndex, index < units.count, let unit = units[index] else { return absentUnit }
-        return unit
+        link(for: lun).object
+    }
+
+    func link(for lun: LogicalUnitNumber) -> Borrowed<NexusUnit> {
+        guard let index = lun.flatIndex, index < links.count else { return Borrowed(absentUnit) }
+        return links[index]
     }
 
     var presentUnits: [NexusUnit] { units.compactMap { $0 } }
@@ -137,7 +155,15 @@ public final class ITNexus {
             }
             turnEnded()
             port = nil
+            portHolder = nil
             completion()
         }
     }
+}
+
+/// Holds the transport's end of a nexus: a constant in an object is used without being counted.
+final class PortHolder {
+    let port: any TargetPort
+
+    init(_ port: any TargetPort) { self.port = port }
 }

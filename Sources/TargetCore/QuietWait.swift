@@ -71,7 +71,7 @@ extension ITNexus {
     private func canEndNow(_ task: SCSITask) -> Bool {
         switch task.state {
         case .awaitingData, .blocked: true
-        case .waiting: unsafe task.unit?.unit.compareAndWriteLock.withdraw(task.request) ?? false
+        case .waiting: task.unit?.object.unit.compareAndWriteLock.withdraw(task.request) ?? false
         case .enabled, .finished, .free: false
         }
     }

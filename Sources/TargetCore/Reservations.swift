@@ -21,7 +21,7 @@ final class Reservations: Sendable {
     /// Whether the command of `task` runs now. One without a row, which only a pass-through store knows, runs under
     /// no reservation of another.
     func permits(_ task: SCSITask, _ nexus: NexusUnit) -> Bool {
-        let rule = unsafe task.descriptor?.reservation ?? .never
+        let rule = task.descriptor?.object.reservation ?? .never
         guard isAny, let attachment = nexus.attachment else { return true }
         return state.withLock { state in
             if let reserver = state.reserver, reserver != ObjectIdentifier(attachment) {

@@ -2,5 +2,5 @@
 
 extension SCSITask {
     /// Whether the task's sense data go out in descriptor format: the D_SENSE bit of its logical unit.
-    public var usesDescriptorSense: Bool { unsafe unit?.unit.modes.usesDescriptorSense ?? false }
+    public var usesDescriptorSense: Bool { unit?.object.unit.modes.usesDescriptorSense ?? false }
 }

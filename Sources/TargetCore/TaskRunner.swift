@@ -10,6 +10,7 @@ extension ITNexus {
         switch task.state {
         case .enabled:
             task.hasUnsettledRequest = true
+            if task.request.isTimed { port?.use { $0.port.requestEnded(task) } }
         case .waiting:
             task.state = .enabled
             if task.waitsForCompareAndWriteLock {
@@ -26,12 +27,19 @@ extension ITNexus {
     func drain() {
         guard !isDraining else { return }
         isDraining = true
-        while let task = ready.popFirst() { run(task) }
+        runReady()
         isDraining = false
     }
 
-    private func run(_ task: SCSITask) {
-        guard let unit = unsafe task.unit else { return }
+    func runReady() {
+        while let task = ready.popFirst() { task.use { run($0) } }
+    }
+
+    func run(_ task: SCSITask) {
+        task.unit?.use { run(task, $0) }
+    }
+
+    private func run(_ task: SCSITask, _ unit: NexusUnit) {
         if task.hasUnsettledRequest {
             task.hasUnsettledRequest = false
             guard settle(task) else { return }
@@ -48,7 +56,9 @@ extension ITNexus {
             switch step {
             case .request:
                 touch(unit)
+                if task.request.isTimed { port?.use { $0.port.requestBegan(task) } }
                 guard task.request.start(on: unit.unit.device) else { return }
+                if task.request.isTimed { port?.use { $0.port.requestEnded(task) } }
                 guard settle(task) else { return }
             case .wait:
                 task.state = .waiting
@@ -64,8 +74,8 @@ extension ITNexus {
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         if task.isOffered { return offer(task) }
         if let refusal = task.refusal { throw refusal }
-        guard let row = unsafe task.descriptor else { throw .internalTargetFailure }
-        return try row.perform(task, unit)
+        guard let row = task.descriptor else { throw .internalTargetFailure }
+        return try row.use { row throws(SenseData) in try row.perform(task, unit) }
     }
 
     /// Hands the CDB to the store as it came. When it ends well, so does the command.
@@ -118,7 +128,7 @@ extension ITNexus {
         task.sense = sense
         task.toInitiatorByteCount = byteCount
         task.state = .finished
-        port?.taskFinished(task)
+        port?.use { $0.port.taskFinished(task) }
     }
 
     /// No status goes to the initiator, and whoever waits for the end of the task is told.
@@ -126,22 +136,25 @@ extension ITNexus {
         leave(task)
         for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
         task.state = .finished
-        port?.taskAborted(task)
+        port?.use { $0.port.taskAborted(task) }
         endQuietWaits()
     }
 
     private func leave(_ task: SCSITask) {
-        guard let unit = unsafe task.unit else { return }
+        task.unit?.use { leave(task, $0) }
+    }
+
+    private func leave(_ task: SCSITask, _ unit: NexusUnit) {
         if task.holdsCompareAndWriteLock {
             task.holdsCompareAndWriteLock = false
             unit.unit.compareAndWriteLock.release()
         }
         unit.taskSet.remove(task)
-        unblock(unit)
+        if unit.taskSet.blockedCount > 0 { unblock(unit) }
     }
 
     /// Lets those run that waited for a task that has left.
     func unblock(_ unit: NexusUnit) {
-        while let next = unit.taskSet.unblockNext() { ready.append(next) }
+        while let next = unit.taskSet.unblockNext() { next.use { ready.append($0) } }
     }
 }

@@ -12,27 +12,21 @@ enum TaskOrdering: UInt8 {
 /// The tasks of one I_T nexus for one logical unit, oldest first (SAM-5 8; the Control mode page says TST 001b).
 ///
 /// A list linked through the tasks, so that entering and leaving cost no memory. All of it belongs to the nexus's loop.
-@safe
 final class TaskSet {
-    // Safe: the transport keeps a task alive until it is told of its end, and a task leaves the list before that.
-    private unowned(unsafe) var oldest: SCSITask?
-    private unowned(unsafe) var youngest: SCSITask?
+    // Borrowed: the transport keeps a task alive until it is told of its end, and a task leaves the list before that.
+    private var oldest: Borrowed<SCSITask>?
+    private var youngest: Borrowed<SCSITask>?
     private(set) var count = 0
     private var orderedCount = 0
     private var headOfQueueCount = 0
     private(set) var blockedCount = 0
 
-    var first: SCSITask? { unsafe oldest }
-
     func append(_ task: SCSITask) {
-        unsafe task.olderInTaskSet = youngest
-        unsafe task.youngerInTaskSet = nil
-        if let youngest = unsafe youngest {
-            unsafe youngest.youngerInTaskSet = task
-        } else {
-            unsafe oldest = task
-        }
-        unsafe youngest = task
+        task.olderInTaskSet = youngest
+        task.youngerInTaskSet = nil
+        let link = Borrowed(task)
+        if let youngest { youngest.use { $0.youngerInTaskSet = link } } else { oldest = link }
+        youngest = link
         count += 1
         switch task.ordering {
         case .ordered: orderedCount += 1
@@ -42,12 +36,12 @@ final class TaskSet {
     }
 
     func remove(_ task: SCSITask) {
-        let older = unsafe task.olderInTaskSet
-        let younger = unsafe task.youngerInTaskSet
-        if let older { unsafe older.youngerInTaskSet = younger } else { unsafe oldest = younger }
-        if let younger { unsafe younger.olderInTaskSet = older } else { unsafe youngest = older }
-        unsafe task.olderInTaskSet = nil
-        unsafe task.youngerInTaskSet = nil
+        let older = task.olderInTaskSet
+        let younger = task.youngerInTaskSet
+        if let older { older.use { $0.youngerInTaskSet = younger } } else { oldest = younger }
+        if let younger { younger.use { $0.olderInTaskSet = older } } else { youngest = older }
+        task.olderInTaskSet = nil
+        task.youngerInTaskSet = nil
         count -= 1
         if task.state == .blocked { blockedCount -= 1 }
         switch task.ordering {
@@ -66,15 +60,15 @@ final class TaskSet {
         case .simple:
             return headOfQueueCount > 0 || orderedCount > 0 && hasOlderOrdered(task)
         case .ordered:
-            return unsafe headOfQueueCount > 0 || task.olderInTaskSet != nil
+            return headOfQueueCount > 0 || task.olderInTaskSet != nil
         }
     }
 
     private func hasOlderOrdered(_ task: SCSITask) -> Bool {
-        var older = unsafe task.olderInTaskSet
+        var older = task.olderInTaskSet?.object
         while let candidate = older {
             if candidate.ordering == .ordered { return true }
-            older = unsafe candidate.olderInTaskSet
+            older = candidate.olderInTaskSet?.object
         }
         return false
     }
@@ -85,28 +79,28 @@ final class TaskSet {
     }
 
     /// A blocked task that need not wait any more, now enabled; nil when there is none.
-    func unblockNext() -> SCSITask? {
+    func unblockNext() -> Borrowed<SCSITask>? {
         guard blockedCount > 0, headOfQueueCount == 0 else { return nil }
-        var next = unsafe oldest
+        var next = oldest?.object
         while let task = next {
-            let isHeld = unsafe task.ordering == .ordered && task.olderInTaskSet != nil
+            let isHeld = task.ordering == .ordered && task.olderInTaskSet != nil
             if task.state == .blocked && !isHeld {
                 task.state = .enabled
                 blockedCount -= 1
-                return task
+                return Borrowed(task)
             }
             // Nothing that waits may pass an ORDERED task.
             if task.ordering == .ordered { return nil }
-            next = unsafe task.youngerInTaskSet
+            next = task.youngerInTaskSet?.object
         }
         return nil
     }
 
     func firstTask(where matches: (SCSITask) -> Bool) -> SCSITask? {
-        var next = unsafe oldest
+        var next = oldest?.object
         while let task = next {
             if matches(task) { return task }
-            next = unsafe task.youngerInTaskSet
+            next = task.youngerInTaskSet?.object
         }
         return nil
     }
@@ -114,33 +108,36 @@ final class TaskSet {
     /// For task management: every task, oldest first.
     var tasks: [SCSITask] {
         var all: [SCSITask] = []
-        var next = unsafe oldest
+        var next = oldest?.object
         while let task = next {
             all.append(task)
-            next = unsafe task.youngerInTaskSet
+            next = task.youngerInTaskSet?.object
         }
         return all
     }
 }
 
 /// Tasks that may run now, in order: a queue linked through the tasks.
-@safe
 final class ReadyQueue {
-    // Safe: as in TaskSet; a task in this queue has not ended.
-    private unowned(unsafe) var head: SCSITask?
-    private unowned(unsafe) var tail: SCSITask?
+    // Borrowed, as in TaskSet; a task in this queue has not ended.
+    private var head: Borrowed<SCSITask>?
+    private var tail: Borrowed<SCSITask>?
 
     func append(_ task: SCSITask) {
-        unsafe task.nextReady = nil
-        if let tail = unsafe tail { unsafe tail.nextReady = task } else { unsafe head = task }
-        unsafe tail = task
+        task.nextReady = nil
+        let link = Borrowed(task)
+        if let tail { tail.use { $0.nextReady = link } } else { head = link }
+        tail = link
     }
 
-    func popFirst() -> SCSITask? {
-        guard let first = unsafe head else { return nil }
-        unsafe head = first.nextReady
-        if unsafe head == nil { unsafe tail = nil }
-        unsafe first.nextReady = nil
+    func popFirst() -> Borrowed<SCSITask>? {
+        guard let first = head else { return nil }
+        head = first.use { task in
+            let next = task.nextReady
+            task.nextReady = nil
+            return next
+        }
+        if head == nil { tail = nil }
         return first
     }
 }

@@ -31,7 +31,11 @@ extension ISCSIConnection {
 
     /// Starts a command and says where its immediate data go.
     func command(_ received: ReceivedPDU) throws(PDUError) -> DataSegment {
-        guard let session else { throw .reject(.protocolError) }
+        guard let link else { throw .reject(.protocolError) }
+        return try link.use { session throws(PDUError) in try command(received, session) }
+    }
+
+    private func command(_ received: ReceivedPDU, _ session: ISCSISession) throws(PDUError) -> DataSegment {
         // The number counts even if the request is then refused.
         switch window.receive(cmdSN: received.cmdSN, isImmediate: received.isImmediate) {
         case .deliver: break
@@ -45,9 +49,20 @@ extension ISCSIConnection {
             // The window never lets so many in, unless the peer does not take its responses.
             throw .dropConnection(.tooManyTasks)
         }
+        return try task.use { task throws(PDUError) in try begin(task, pdu, received, session) }
+    }
+
+    private func begin(
+        _ task: ISCSITask, _ pdu: SCSICommandPDU, _ received: ReceivedPDU, _ session: ISCSISession
+    ) throws(PDUError) -> DataSegment {
         task.begin(pdu)
+        task.scsi.allowsMappedData = !framer.hasDataDigest
+        // What it changes must not show in the data of commands before it.
+        if pdu.attribute == SCSICommandPDU.Attribute.ordered { session.settleMappedReads() }
+        if context.latencies.isDue() { task.beSampled(in: context) }
+        requestCount += 1
         window.commandStarted()
-        let acceptance = session.nexus.accept(task.scsi)
+        let acceptance = session.nexus.use { $0.accept(task.scsi) }
         let wanted = acceptance == .accepted ? task.scsi.plan.fromInitiator : 0
         do throws(PDUError) {
             if pdu.writes {
@@ -59,11 +74,14 @@ extension ISCSIConnection {
         } catch {
             // The peer broke the rules of data transfer: the command never was.
             window.commandEnded()
-            if acceptance == .accepted { session.nexus.cancel(task.scsi) }
+            if acceptance == .accepted { session.nexus.object.cancel(task.scsi) }
             session.release(task)
             throw error
         }
         task.phase = acceptance == .accepted ? .gathering : .draining
+        if acceptance == .accepted, received.isWhole, lendsBatch(to: task, received) {
+            return DataSegment(for: task, frame: received.frame, offset: 0, placeByteCount: 0)
+        }
         if acceptance == .accepted {
             let hasEarly = pdu.writes && (received.frame.dataByteCount > 0 || !pdu.isFinal)
             let early = hasEarly ? min(wanted, session.parameters.session.firstBurstLength) : 0
@@ -73,17 +91,36 @@ extension ISCSIConnection {
             for: task, frame: received.frame, offset: 0, placeByteCount: task.write?.receivedByteCount ?? 0)
     }
 
+    /// Whether `task` takes its data straight from the received batch: a write whose data have all come, over a
+    /// device that needs them no longer than `execute` takes.
+    private func lendsBatch(to task: ISCSITask, _ received: ReceivedPDU) -> Bool {
+        guard task.scsi.plan.takesDataAtOnce, let write = task.write, write.isComplete, write.failure == nil,
+            write.receivedByteCount == task.scsi.plan.bufferByteCount
+        else { return false }
+        // Only read: a task that takes data from the initiator gives none back.
+        unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(mutating: received.dataAtHand)
+        task.hasLentBuffer = true
+        return true
+    }
+
     // MARK: Data-Out
 
     /// Says where the data of a Data-Out go. Data of a command that is no more are forgotten.
     func dataOut(_ received: ReceivedPDU) throws(PDUError) -> DataSegment {
-        guard let session else { throw .reject(.protocolError) }
+        guard let link else { throw .reject(.protocolError) }
         let pdu = try DataOutPDU(received.header)
         let found =
             pdu.isUnsolicited
-            ? session.task(unsolicitedFor: pdu.initiatorTaskTag)
-            : session.task(targetTransferTag: pdu.targetTransferTag)
-        guard let task = found, task.initiatorTaskTag == pdu.initiatorTaskTag,
+            ? link.use { $0.task(unsolicitedFor: pdu.initiatorTaskTag) }
+            : link.use { $0.task(targetTransferTag: pdu.targetTransferTag) }
+        guard let found else { return DataSegment(forgetting: received.frame) }
+        return try found.use { task throws(PDUError) in try dataOut(received, pdu, for: task) }
+    }
+
+    private func dataOut(
+        _ received: ReceivedPDU, _ pdu: DataOutPDU, for task: ISCSITask
+    ) throws(PDUError) -> DataSegment {
+        guard task.initiatorTaskTag == pdu.initiatorTaskTag,
             task.phase == .gathering || task.phase == .draining
         else { return DataSegment(forgetting: received.frame) }
         // Solicited data have been asked for only after the whole buffer was leased.
@@ -97,11 +134,16 @@ extension ISCSIConnection {
     func dataArrived(for task: ISCSITask, digestMatches: Bool) {
         if !digestMatches { task.hasDigestError = true }
         proceed(task)
+        // It has to wait: the batch does not.
+        if task.hasLentBuffer { link?.use { $0.keepLentBuffer(of: task) } }
     }
 
     /// Moves a command on as far as it can go: more data, memory, or the core.
     func proceed(_ task: ISCSITask) {
-        guard let session else { return }
+        link?.use { proceed(task, $0) }
+    }
+
+    private func proceed(_ task: ISCSITask, _ session: ISCSISession) {
         if let write = task.write, write.awaitsUnsolicited { return }
         switch task.phase {
         case .draining:
@@ -120,7 +162,8 @@ extension ISCSIConnection {
             } else {
                 task.phase = .running
                 task.scsi.receivedByteCount = task.write?.receivedByteCount ?? 0
-                session.nexus.execute(task.scsi)
+                if task.stamps.isSampled { task.stamps.dispatched = context.latencies.now() }
+                session.nexus.use { $0.execute(task.scsi) }
             }
         case .free, .running, .responding:
             break
@@ -135,7 +178,7 @@ extension ISCSIConnection {
             case .incorrectAmountOfData: .notEnoughUnsolicitedData
             case .protocolServiceCRCError: .protocolServiceCRCError
             }
-        session?.nexus.fail(task.scsi, sense)
+        session?.nexus.object.fail(task.scsi, sense)
     }
 
     /// A task that the core does not know any more ends without an answer.
@@ -149,13 +192,13 @@ extension ISCSIConnection {
     func moveSegment(
         of task: ISCSITask, from source: UnsafeMutableRawPointer, to target: UnsafeMutableRawPointer
     ) {
-        guard segment?.task === task, let place = unsafe segment?.target else { return }
+        guard segment?.task?.refers(to: task) == true, let place = unsafe segment?.target else { return }
         // Both hold the bytes up to the end of the segment.
         unsafe segment?.target = target + (place - source)
     }
 
     /// The task's buffer is gone: data on their way to it are forgotten.
     func forget(_ task: ISCSITask) {
-        if segment?.task === task { segment?.forget() }
+        if segment?.task?.refers(to: task) == true { segment?.forget() }
     }
 }

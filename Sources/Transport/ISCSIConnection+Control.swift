@@ -56,7 +56,7 @@ extension ISCSIConnection {
         case let code?:
             let found = dropDrainingTasks(code, request)
             // A response that waits for a handler must not outlive the connection.
-            session.nexus.perform(
+            session.nexus.object.perform(
                 code.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
             ) { [self] response in
                 guard phase == .fullFeature else { return }

@@ -5,48 +5,68 @@ internal import EventLoop
 internal import ISCSI
 internal import TargetCore
 
-/// From the socket to whole PDUs: one receive takes all that the socket holds, then every PDU at hand is worked off.
-extension ISCSIConnection {
-    /// Room for a turn's batch in the full feature phase, and for the largest PDU that is not received into place.
-    private static let inputByteCount = 512 << 10
-    /// Room in login: a Login Request is at most 8,192 bytes and its header (RFC 7143 6.1).
-    private static let loginInputByteCount = 16 << 10
+/// From the stream to whole PDUs: each receive brings all that the socket holds, then every PDU at hand is worked off.
+extension ISCSIConnection: ByteStreamOwner {
+    var place: UnsafeMutableRawBufferPointer {
+        guard let segment, input.isEmpty else { return unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0) }
+        return unsafe UnsafeMutableRawBufferPointer(start: segment.target, count: segment.placeByteCount)
+    }
 
-    func receive() {
-        let capacity = phase == .login ? Self.loginInputByteCount : Self.inputByteCount
-        input.prepare(byteCount: capacity, pool: context.pool)
-        // Two vectors: first what is missing of a data segment, into its place, then whatever follows it.
-        let direct = segment?.placeByteCount ?? 0
-        var vectors = unsafe (
-            iovec(iov_base: segment?.target, iov_len: direct),
-            iovec(iov_base: input.space.baseAddress, iov_len: input.space.count)
-        )
-        let result = unsafe withUnsafeMutablePointer(to: &vectors) { pointer in
-            unsafe pointer.withMemoryRebound(to: iovec.self, capacity: 2) { first in
-                unsafe socket.receive(
-                    into: UnsafeMutableBufferPointer(
-                        start: direct > 0 ? first : first + 1, count: direct > 0 ? 2 : 1))
-            }
-        }
-        switch result {
-        case .bytes(let count):
-            receiveCallCount += 1
-            receivedByteCount += UInt64(count)
-            lastHeard = context.loop.now
-            let placed = min(count, direct)
-            if placed > 0 { advanceSegment(placed) }
-            input.received(count - placed)
+    func received(placedByteCount: Int, batch: UnsafeRawBufferPointer) {
+        receiveCallCount += 1
+        receivedByteCount += UInt64(placedByteCount + batch.count)
+        lastHeard = context.loop.now
+        if placedByteCount > 0 { advanceSegment(placedByteCount) }
+        var rest = unsafe batch
+        // What is left of the batch before is completed first, and no more than that is copied to it.
+        while !input.isEmpty, unsafe !rest.isEmpty {
+            let missing = bytesMissing
+            let count = missing == 0 ? rest.count : min(missing, rest.count)
+            unsafe input.append(UnsafeRawBufferPointer(rebasing: rest[..<count]), pool: context.pool)
+            unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
             workOff()
-        case .wouldBlock:
-            break
-        case .closed:
-            close(reason: "the peer closed it")
-            return
-        case .failed(let code):
-            close(reason: "receive failed with errno \(code)")
-            return
         }
-        if input.isEmpty { input.giveBack(to: context.pool) }
+        if unsafe rest.isEmpty && input.isEmpty {
+            // The place alone has been filled: the trailer of its PDU may be empty.
+            workOff()
+        } else if unsafe !rest.isEmpty {
+            unsafe input.lend(rest)
+            workOff()
+        }
+        if classicRule != nil { classicDrained() }
+        if phase == .closed {
+            input.giveBack(to: context.pool)
+        } else {
+            input.keepRest(pool: context.pool)
+        }
+    }
+
+    func receiveEnded(_ code: CInt) {
+        close(reason: code == 0 ? "the peer closed it" : "receive failed with errno \(code)")
+    }
+
+    func canSend() {
+        isSendBlocked = false
+        // It has taken what it was owed: it is there.
+        lastHeard = context.loop.now
+        planFlush()
+    }
+
+    func hungUp() { close(reason: "the peer has gone") }
+
+    /// Bytes that the front of the input lacks for the next step; 0 when it does not wait for a certain number.
+    private var bytesMissing: Int {
+        if let segment { return max(0, segment.trailerByteCount - input.byteCount) }
+        do throws(PDUError) {
+            let bytes = unsafe input.bytes
+            switch unsafe try framer.next(bytes.bytes) {
+            case .needMore(let byteCount): return (byteCount ?? BasicHeaderSegment.byteCount) - input.byteCount
+            case .partial(let frame, _): return frame.totalByteCount - input.byteCount
+            case .whole: return 0
+            }
+        } catch {
+            return 0
+        }
     }
 
     /// Works off all that has been received, up to a PDU that is not whole.
@@ -80,6 +100,7 @@ extension ISCSIConnection {
             let pdu = unsafe ReceivedPDU(frame: frame, bytes: bytes)
             let digestMatches = framer.dataDigestMatches(frame, in: unsafe bytes.bytes)
             receivedPDUCount += 1
+            if classicRule != nil { classicPDURead() }
             input.consume(frame.totalByteCount)
             do throws(PDUError) {
                 try handle(pdu, dataDigestMatches: digestMatches)
@@ -135,7 +156,7 @@ extension ISCSIConnection {
         }
         input.consume(current.trailerByteCount)
         segment = nil
-        if let task = current.task { dataArrived(for: task, digestMatches: matches) }
+        current.task?.use { dataArrived(for: $0, digestMatches: matches) }
         deliverHeld()
         return true
     }

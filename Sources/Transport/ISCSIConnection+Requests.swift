@@ -68,7 +68,7 @@ extension ISCSIConnection {
             // Safe: the segment's place is inside the task's lease, and the PDU is whole.
             unsafe target.copyMemory(from: source, byteCount: segment.placeByteCount)
         }
-        dataArrived(for: task, digestMatches: dataDigestMatches)
+        task.use { dataArrived(for: $0, digestMatches: dataDigestMatches) }
     }
 
     private func hold(_ pdu: ReceivedPDU, _ dataDigestMatches: Bool = true) {

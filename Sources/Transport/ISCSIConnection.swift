@@ -6,7 +6,7 @@ internal import TargetCore
 
 /// One iSCSI connection: its socket, what has come in, what is to go out, and where its login stands.
 /// Belongs to its loop's thread. The files beside this one hold its parts: receiving, login, requests, sending.
-final class ISCSIConnection: EventSource {
+final class ISCSIConnection {
     enum Phase {
         /// Login Requests alone are understood.
         case login
@@ -38,22 +38,39 @@ final class ISCSIConnection: EventSource {
     var held = HeldRequests()
     var text = TextExchange()
     /// A normal session; nil in login and in a discovery session.
-    var session: ISCSISession?
+    var session: ISCSISession? {
+        didSet { link = session.map { Borrowed($0) } }
+    }
+    /// The session, uncounted.
+    private(set) var link: Borrowed<ISCSISession>?
 
     var input = ReceiveBuffer()
     var segment: DataSegment?
     var outbox = Outbox()
     var isFlushPlanned = false
+    /// Whether what has gathered leaves at the end of a turn.
+    var pacing: CoalescingController
+    /// SCST's rule instead, with the policy `.classic`.
+    var classicRule: ClassicNagleRule?
+    /// SCSI commands that came since responses were last sent or held.
+    var requestCount = 0
+    /// Something is queued that no initiator should wait for: an R2T, an answer that is no SCSI response.
+    var isUrgent = false
+    /// When what is held leaves at the latest; `UInt64.max` while nothing is held.
+    var heldUntil = UInt64.max
     /// The kernel's send buffer was full: more goes out when it tells of room.
     var isSendBlocked = false
     var isReadPaused = false
     var isReadStopped = false
     var isWorkOffPlanned = false
+    /// Responses of sampled commands that the coalescer holds.
+    var sampledResponses = LatencyRecorder.Responses()
     var receiveCallCount: UInt64 = 0
     var receivedByteCount: UInt64 = 0
     var receivedPDUCount: UInt64 = 0
 
-    private var registration: EventLoop.Registration?
+    /// Nil before the start, and once closed.
+    private(set) var stream: (any ByteStream)?
     private var timer: TimerQueue.Identifier?
     /// Nanoseconds of the monotonic clock when the peer was last heard.
     var lastHeard: UInt64
@@ -72,12 +89,15 @@ final class ISCSIConnection: EventSource {
         self.socket = socket
         self.context = context
         coalescer = ResponseCoalescer(pool: context.pool)
+        let policy = context.server.configuration.coalescing
+        pacing = CoalescingController(policy)
+        classicRule = policy == .classic ? ClassicNagleRule() : nil
         lastHeard = context.loop.now
     }
 
     func start() {
         do throws(SystemError) {
-            registration = try context.loop.register(socket.descriptor, interest: .readable, source: self)
+            stream = try context.loop.openStream(socket.descriptor, owner: self)
         } catch {
             close(reason: "cannot watch its socket: \(error)")
             return
@@ -91,38 +111,9 @@ final class ISCSIConnection: EventSource {
         }
     }
 
-    func ready(_ readiness: Readiness) {
-        if readiness.contains(.writable) {
-            isSendBlocked = false
-            // It has taken what it was owed: it is there.
-            lastHeard = context.loop.now
-            planFlush()
-        }
-        switch phase {
-        case .login, .fullFeature:
-            if readiness.contains(.readable) && !isReadPaused && !isReadStopped {
-                receive()
-            } else if readiness.contains(.hangup) {
-                close(reason: "the peer has gone")
-            }
-        case .establishing, .closing:
-            if readiness.contains(.hangup) { close(reason: "the peer has gone") }
-        case .closed:
-            break
-        }
-    }
-
-    /// What the loop is to watch for, as things stand.
+    /// Receives or not, as things stand.
     func updateInterest() {
-        guard let registration else { return }
-        var interest: Readiness = []
-        if isSendBlocked { interest.insert(.writable) }
-        if (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped { interest.insert(.readable) }
-        do throws(SystemError) {
-            try context.loop.setInterest(interest, of: registration)
-        } catch {
-            close(reason: "cannot watch its socket: \(error)")
-        }
+        stream?.isReceiving = (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped
     }
 
     func planFlush() {
@@ -192,11 +183,14 @@ final class ISCSIConnection: EventSource {
             isPeersFault ? .warning : (wasLoggedIn ? .info : .debug),
             "connection from \(peer?.description ?? "unknown") closed: \(reason)")
         cancelTimer()
-        if let registration { context.loop.remove(registration) }
-        registration = nil
+        // From here on the kernel writes into no command's buffer.
+        stream?.close()
+        stream = nil
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()
+        heldUntil = .max
+        context.latencies.forget(&sampledResponses)
         outbox.removeAll()
         if let session {
             context.keepUntilQuiet(session)
@@ -219,7 +213,8 @@ final class ISCSIConnection: EventSource {
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
-            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters)
+            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
+            number: session.statisticsNumber, unitCounters: session.ended)
     }
 
     var counters: ConnectionCounters {
@@ -230,6 +225,7 @@ final class ISCSIConnection: EventSource {
         counters.sendCallCount = coalescer.sendCount
         counters.sentByteCount = coalescer.sentByteCount
         counters.sentPDUCount = coalescer.sentPDUCount
+        counters.coalescing = pacing.counters
         return counters
     }
 }

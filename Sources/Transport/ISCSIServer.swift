@@ -14,11 +14,13 @@ public final class ISCSIServer: Sendable {
     private final class Worker: Sendable {
         let handle: LoopHandle
         let mailbox: CompletionMailbox
+        let samples: StatisticsRing
         /// Set by the loop's thread; touched in that thread only, by work sent through the handle.
         nonisolated(unsafe) var context: LoopContext?
 
-        init(handle: LoopHandle) {
+        init(handle: LoopHandle, whenSamplesWait: @escaping @Sendable () -> Void) {
             self.handle = handle
+            samples = StatisticsRing(whenHalfFull: whenSamplesWait)
             mailbox = CompletionMailbox(handle: handle)
         }
 
@@ -93,9 +95,10 @@ public final class ISCSIServer: Sendable {
         let answers = Mutex<[ServerSnapshot]>([])
         let all = workers.withLock { $0 }
         let latch = Latch(count: all.count)
-        for worker in all {
+        for (index, worker) in all.enumerated() {
             worker.perform { context in
-                let answer = context.snapshot()
+                var answer = context.snapshot()
+                answer.loops[0].loop = index
                 answers.withLock { $0.append(answer) }
                 latch.countDown()
             }
@@ -103,13 +106,21 @@ public final class ISCSIServer: Sendable {
         latch.wait(milliseconds: 2_000)
         var sum = ServerSnapshot()
         for answer in answers.withLock({ $0 }) { sum.add(answer) }
+        sum.loops.sort { $0.loop < $1.loop }
+        sum.pollerName = state.pollerName
         return sum
+    }
+
+    /// Takes the times of commands that were sampled since the last call. Neither waits for the loops nor wakes them.
+    public func drainSamples(_ body: (LatencySample) -> Void) {
+        for worker in workers.withLock({ $0 }) { worker.samples.drain(body) }
     }
 
     private func startLoops() throws(ServerError) {
         for index in 0..<max(1, state.configuration.loopCount) {
             do throws(SystemError) {
-                let worker = Worker(handle: try LoopHandle())
+                let worker = Worker(
+                    handle: try LoopHandle(), whenSamplesWait: state.configuration.whenSamplesWait)
                 workers.withLock { $0.append(worker) }
                 let state = state
                 let thread = try LoopThread(name: "martlet-loop\(index)") { Self.run(worker, state) }
@@ -123,8 +134,11 @@ public final class ISCSIServer: Sendable {
 
     private static func run(_ worker: Worker, _ state: ServerState) {
         do throws(SystemError) {
-            let loop = try EventLoop(handle: worker.handle, poller: EpollPoller())
-            unsafe worker.context = LoopContext(loop: loop, mailbox: worker.mailbox, server: state)
+            let (poller, reason) = try state.configuration.poller.makePoller()
+            state.notePoller(poller.name, reason)
+            let loop = try EventLoop(handle: worker.handle, poller: poller, polling: state.configuration.polling)
+            unsafe worker.context = LoopContext(
+                loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
             try loop.run()
         } catch {
             state.diagnostics.report(.error, "an event loop ended: \(error)")

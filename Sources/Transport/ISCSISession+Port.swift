@@ -8,23 +8,37 @@ internal import TargetCore
 extension ISCSISession: TargetPort {
     func submissionsBegan() { planTurn() }
 
-    func taskFinished(_ task: SCSITask) {
-        let task = transportTask(of: task)
+    func taskFinished(_ task: SCSITask) { useTransportTask(of: task) { finished($0) } }
+
+    func taskAborted(_ task: SCSITask) { useTransportTask(of: task) { aborted($0) } }
+
+    private func finished(_ task: ISCSITask) {
         task.phase = .responding
-        guard let connection else { return release(task) }
-        connection.enqueue(task)
+        guard let link else { return release(task) }
+        link.use { $0.enqueue(task) }
     }
 
-    func taskAborted(_ task: SCSITask) {
-        let task = transportTask(of: task)
+    private func aborted(_ task: ISCSITask) {
         task.waitsForMemory = false
         connection?.forget(task)
         if task.phase != .responding { connection?.window.commandEnded() }
         release(task)
     }
 
-    private func transportTask(of task: SCSITask) -> ISCSITask {
-        guard let context = unsafe task.transportContext else { preconditionFailure("a task of another transport") }
-        return unsafe unsafeDowncast(context, to: ISCSITask.self)
+    func requestBegan(_ task: SCSITask) {
+        task.request.postedNanoseconds = 0
+        useTransportTask(of: task) { $0.stamps.requestBegan = context.latencies.now() }
+    }
+
+    func requestEnded(_ task: SCSITask) {
+        useTransportTask(of: task) { task in
+            task.stamps.requestEnded(posted: task.scsi.request.postedNanoseconds, now: context.latencies.now())
+        }
+    }
+
+    private func useTransportTask(of task: SCSITask, _ body: (ISCSITask) -> Void) {
+        guard let context = task.transportContext else { preconditionFailure("a task of another transport") }
+        // Safe: `ISCSITask.init` puts itself there, and nobody else does.
+        context.use { body(unsafe unsafeDowncast($0, to: ISCSITask.self)) }
     }
 }

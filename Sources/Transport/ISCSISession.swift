@@ -13,17 +13,29 @@ internal import TargetCore
     let parameters: NegotiatedParameters
     let context: LoopContext
     /// Nil once the connection has closed.
-    private(set) var connection: ISCSIConnection?
-    private(set) var nexus: ITNexus!
+    private(set) var connection: ISCSIConnection? {
+        didSet { link = connection.map { Borrowed($0) } }
+    }
+    /// The connection, uncounted.
+    private(set) var link: Borrowed<ISCSIConnection>?
+    private var nexusHolder: ITNexus!
+    /// Lives as long as the session.
+    private(set) var nexus: Borrowed<ITNexus>!
 
     private var tasks: [ISCSITask] = []
-    private var freeTasks: [ISCSITask] = []
+    /// Of `tasks`.
+    private var freeTasks: [Borrowed<ISCSITask>] = []
     private(set) var leasedByteCount = 0
     private var memoryWaiters: [ISCSITask] = []
     private var isTurnPlanned = false
     private var idleActions: [() -> Void] = []
     private var isQuiet = false
     private var quietActions: [() -> Void] = []
+    /// Names the session in samples, and its target by its position.
+    let statisticsNumber: UInt64
+    let statisticsTarget: UInt32
+    /// The commands of the session that have ended.
+    private(set) var ended = UnitCounters()
     private var unitCounters: [UnsafeMutablePointer<UnitCounters>?] = unsafe []
 
     /// Immediate commands beyond the window that a session may have under way (RFC 7143 4.2.2.1).
@@ -39,13 +51,17 @@ internal import TargetCore
         self.parameters = parameters
         self.connection = connection
         context = connection.context
+        statisticsNumber = context.server.nextSessionNumber()
+        statisticsTarget = UInt32(context.server.targetNames.firstIndex(of: name.targetName) ?? 0)
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
-        nexus = ITNexus(
+        link = Borrowed(connection)
+        nexusHolder = ITNexus(
             target: target, initiatorPortName: Self.portName(name),
             targetPortName: Self.portName(name, group: context.server.configuration.portalGroupTag),
             loop: context.mailbox, port: self)
+        nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
         handle.attach { done in unsafe session.terminate(done) }
     }
@@ -74,26 +90,26 @@ internal import TargetCore
     var taskLimit: Int { Int(context.server.configuration.commandWindowDepth) + Self.immediateCommandLimit }
 
     /// A free task; nil when the session has all that it may have.
-    func takeTask() -> ISCSITask? {
+    func takeTask() -> Borrowed<ISCSITask>? {
         if let task = freeTasks.popLast() { return task }
         // Twice the window: those under way, and those whose response the peer has not taken yet.
         let limit = 2 * Int(context.server.configuration.commandWindowDepth) + Self.immediateCommandLimit
         guard tasks.count < limit else { return nil }
         let task = context.takeSpareTask(for: self, index: UInt32(tasks.count))
         tasks.append(task)
-        return task
+        return Borrowed(task)
     }
 
-    func task(targetTransferTag: UInt32) -> ISCSITask? {
+    func task(targetTransferTag: UInt32) -> Borrowed<ISCSITask>? {
         let index = Int(targetTransferTag & 0xFFFF)
         guard index < tasks.count, tasks[index].targetTransferTag == targetTransferTag else { return nil }
-        return tasks[index]
+        return Borrowed(tasks[index])
     }
 
     /// The task that still takes unsolicited data under this tag. Few are in that state at a time.
-    func task(unsolicitedFor initiatorTaskTag: UInt32) -> ISCSITask? {
+    func task(unsolicitedFor initiatorTaskTag: UInt32) -> Borrowed<ISCSITask>? {
         for task in tasks where task.initiatorTaskTag == initiatorTaskTag {
-            if task.phase == .gathering || task.phase == .draining { return task }
+            if task.phase == .gathering || task.phase == .draining { return Borrowed(task) }
         }
         return nil
     }
@@ -107,7 +123,7 @@ internal import TargetCore
         giveBackLease(of: task)
         task.phase = .free
         task.write = nil
-        freeTasks.append(task)
+        freeTasks.append(Borrowed(task))
         if freeTasks.count == tasks.count { becameIdle() }
     }
 
@@ -135,7 +151,31 @@ internal import TargetCore
             start: task.lease.base, count: task.lease.byteCount)
     }
 
+    /// `task` still waits, and its data are about to go with the batch in which they came.
+    func keepLentBuffer(of task: ISCSITask) {
+        let data = unsafe UnsafeRawBufferPointer(task.scsi.buffer)
+        lease(data.count, for: task)
+        task.hasLentBuffer = false
+        // The lease holds at least as much.
+        unsafe task.scsi.buffer.copyMemory(from: data)
+    }
+
+    /// Data that are still to be sent from a device's memory stay as they are: they are copied.
+    func settleMappedReads() {
+        for task in tasks where task.phase == .responding && task.scsi.plan.isMapped && task.lease.isEmpty {
+            let data = unsafe task.scsi.mappedData
+            lease(data.count, for: task)
+            unsafe task.scsi.buffer.copyMemory(from: data)
+            task.scsi.settleMappedData()
+            link?.use { unsafe $0.coalescer.move(vectorsOf: task, from: data, to: task.scsi.buffer.baseAddress) }
+        }
+    }
+
     private func giveBackLease(of task: ISCSITask) {
+        if task.hasLentBuffer {
+            task.hasLentBuffer = false
+            unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        }
         guard !task.lease.isEmpty else { return }
         leasedByteCount -= task.lease.byteCount
         context.pool.giveBack(task.lease)
@@ -190,7 +230,7 @@ internal import TargetCore
     func turnEnded() {
         isTurnPlanned = false
         serveMemoryWaiters()
-        nexus.turnEnded()
+        nexus.use { $0.turnEnded() }
     }
 
     // MARK: Counting
@@ -210,15 +250,13 @@ internal import TargetCore
     private static let countedUnits = 16384
 
     func count(_ task: ISCSITask) {
+        let isGood = task.scsi.status == .good || task.scsi.status == .conditionMet
+        let readByteCount = UInt64(min(task.scsi.toInitiatorByteCount, task.expectedToInitiator))
+        let writtenByteCount = UInt64(task.write?.receivedByteCount ?? 0)
+        ended.count(isGood: isGood, readByteCount: readByteCount, writtenByteCount: writtenByteCount)
         guard let counters = unsafe counters(of: task.scsi.lun) else { return }
-        unsafe counters.pointee.commandCount += 1
-        switch task.scsi.status {
-        case .good, .conditionMet: break
-        default: unsafe counters.pointee.failedCommandCount += 1
-        }
-        let readByteCount = min(task.scsi.toInitiatorByteCount, task.expectedToInitiator)
-        unsafe counters.pointee.readByteCount += UInt64(readByteCount)
-        unsafe counters.pointee.writtenByteCount += UInt64(task.write?.receivedByteCount ?? 0)
+        unsafe counters.pointee.count(
+            isGood: isGood, readByteCount: readByteCount, writtenByteCount: writtenByteCount)
     }
 
     /// Tasks that have ended for the core and wait for the end of their unsolicited data.
@@ -229,7 +267,7 @@ internal import TargetCore
     /// No more data will be taken: the commands that wait for some never were.
     func dropIncompleteTasks() {
         for task in tasks where task.phase == .gathering || task.phase == .draining {
-            if task.phase == .gathering { nexus.cancel(task.scsi) }
+            if task.phase == .gathering { nexus.object.cancel(task.scsi) }
             connection?.drop(task)
         }
     }
@@ -251,7 +289,7 @@ internal import TargetCore
     /// Ends all commands; `done` is called when none of them can touch a medium any more. The connection stays.
     func endTasks(_ done: @escaping () -> Void) {
         memoryWaiters = []
-        nexus.close(completion: done)
+        nexus.object.close(completion: done)
     }
 
     /// The connection has gone: the nexus is lost. When everything of it is quiet the session ends.
@@ -263,7 +301,7 @@ internal import TargetCore
             giveBackLease(of: task)
             task.phase = .free
         }
-        nexus.close { [self] in becameQuiet() }
+        nexus.object.close { [self] in becameQuiet() }
     }
 
     private func becameQuiet() {

@@ -20,7 +20,8 @@ final class ISCSITask: SendOwner {
     }
 
     let scsi: SCSITask
-    unowned(unsafe) private(set) var session: ISCSISession
+    /// Keeps its tasks until it is quiet; never asked for after that.
+    private(set) var session: Borrowed<ISCSISession>
     /// Names the task in its R2Ts: the position in the session's table, and above it a count of the commands that the
     /// position has had, so that data for an aborted command cannot reach its successor.
     private(set) var targetTransferTag: UInt32
@@ -40,9 +41,14 @@ final class ISCSITask: SendOwner {
     var lease = BufferLease.none
     /// The lease holds only the early data: the whole buffer is to be leased before the command goes on.
     var hasShortLease = false
+    /// The task's buffer is memory of the received batch: it must be its own before the batch goes.
+    var hasLentBuffer = false
     /// Queued in the outbox of its connection.
     var isInOutbox = false
     var waitsForMemory = false
+
+    /// Of a sampled command; see LatencyRecorder.
+    var stamps = StageStamps()
 
     /// Vectors of its buffer that the kernel has not taken yet.
     private var queuedVectorCount = 0
@@ -55,16 +61,16 @@ final class ISCSITask: SendOwner {
 
     init(index: UInt32, session: ISCSISession, loop: any OwnerLoop) {
         targetTransferTag = index
-        unsafe self.session = session
+        self.session = Borrowed(session)
         scsi = SCSITask(loop: loop)
         super.init()
-        unsafe scsi.transportContext = self
+        scsi.transportContext = Borrowed(self)
     }
 
     /// Serves another session of the same loop, under the position `index` of its table. Tasks are never freed while
     /// their loop lives: a handler that completes a request twice, however late, finds the request's memory.
     func move(to session: ISCSISession, index: UInt32) {
-        unsafe self.session = session
+        self.session = Borrowed(session)
         targetTransferTag = index
     }
 
@@ -76,6 +82,7 @@ final class ISCSITask: SendOwner {
         read = nil
         hasDigestError = false
         hasShortLease = false
+        hasLentBuffer = false
         queuedVectorCount = 0
         isEmitted = false
         isResponseBegun = false
@@ -85,6 +92,8 @@ final class ISCSITask: SendOwner {
         expectedFromInitiator = pdu.writes ? Int(pdu.expectedDataTransferLength) : 0
         expectedToInitiator =
             pdu.reads ? Int(pdu.bidirectionalReadLength ?? (pdu.writes ? 0 : pdu.expectedDataTransferLength)) : 0
+        stamps.received = 0
+        scsi.request.isTimed = false
         scsi.tag = UInt64(pdu.initiatorTaskTag)
         scsi.lun = pdu.lun
         scsi.cdb = pdu.cdb
@@ -122,12 +131,12 @@ final class ISCSITask: SendOwner {
     /// The last PDU of its response is queued.
     func emitted() {
         isEmitted = true
-        if queuedVectorCount == 0 { unsafe session.release(self) }
+        if queuedVectorCount == 0 { session.use { $0.release(self) } }
     }
 
     public override func vectorDone() {
         queuedVectorCount -= 1
-        if isEmitted && queuedVectorCount == 0 { unsafe session.release(self) }
+        if isEmitted && queuedVectorCount == 0 { session.use { $0.release(self) } }
     }
 }
 
@@ -148,6 +157,7 @@ final class ControlPayload: SendOwner {
 
     public override func vectorDone() {
         pool.giveBack(lease)
-        own = nil
+        // The caller has not counted us: we go when this returns, and not before.
+        withExtendedLifetime(own) { own = nil }
     }
 }

@@ -1,55 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import ISCSI
+internal import TargetCore
 
-/// Bytes that a connection has received and not yet worked off. Holds memory only while there are any.
-struct ReceiveBuffer {
-    private(set) var lease = BufferLease.none
-    private(set) var start = 0
-    private(set) var end = 0
+/// Bytes that a connection has received and not yet worked off: the loop's batch while it is lent, and between turns a
+/// copy of what was left of it. Holds memory of its own only while there is something left.
+@safe struct ReceiveBuffer {
+    private var lease = BufferLease.none
+    /// Of the lent batch, or of the lease.
+    private var base: UnsafeRawPointer?
+    private var start = 0
+    private var end = 0
+
+    /// Least memory for what is left: most often the beginning of one PDU.
+    private static let leastByteCount = 16 << 10
 
     var byteCount: Int { end - start }
     var isEmpty: Bool { start == end }
 
     /// What has been received, oldest first.
     var bytes: UnsafeRawBufferPointer {
-        guard let base = unsafe lease.base else { return unsafe UnsafeRawBufferPointer(start: nil, count: 0) }
+        guard let base = unsafe base else { return unsafe UnsafeRawBufferPointer(start: nil, count: 0) }
         return unsafe UnsafeRawBufferPointer(start: base + start, count: byteCount)
     }
 
-    /// Where the next bytes go: never empty after `prepare`, as long as a PDU fits the buffer.
-    var space: UnsafeMutableRawBufferPointer {
-        guard let base = unsafe lease.base else { return unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0) }
-        return unsafe UnsafeMutableRawBufferPointer(start: base + end, count: lease.byteCount - end)
-    }
-
-    /// Memory of at least `byteCount` bytes, what is held moved to its start.
-    mutating func prepare(byteCount: Int, pool: BufferPool) {
-        if lease.byteCount >= byteCount {
-            moveToStart()
-            return
-        }
-        let larger = pool.lease(byteCount: byteCount)
-        if let source = unsafe lease.base, let target = unsafe larger.base {
-            // What is held fits: the larger lease holds at least as much as the smaller one.
-            unsafe target.copyMemory(from: source + start, byteCount: self.byteCount)
-        }
-        end -= start
+    /// Works on `batch` itself, until `keepRest`. Only while empty.
+    mutating func lend(_ batch: UnsafeRawBufferPointer) {
+        precondition(isEmpty)
+        unsafe base = batch.baseAddress
         start = 0
-        pool.giveBack(lease)
-        lease = larger
+        end = batch.count
     }
 
-    private mutating func moveToStart() {
-        guard start > 0, let base = unsafe lease.base else { return }
-        unsafe base.copyMemory(from: base + start, byteCount: byteCount)
-        end -= start
+    /// The lent batch is about to go: what is left of it is copied.
+    mutating func keepRest(pool: BufferPool) {
+        if isEmpty {
+            giveBack(to: pool)
+        } else if unsafe lease.isEmpty || base != UnsafeRawPointer(lease.base) {
+            let rest = unsafe bytes
+            start = 0
+            end = 0
+            unsafe append(rest, pool: pool)
+        }
+    }
+
+    /// Copies `more` behind what is held.
+    mutating func append(_ more: UnsafeRawBufferPointer, pool: BufferPool) {
+        let held = byteCount
+        let needed = held + more.count
+        if needed > lease.byteCount {
+            let larger = pool.lease(byteCount: max(needed, Self.leastByteCount))
+            if let target = unsafe larger.base, let source = unsafe bytes.baseAddress {
+                unsafe target.copyMemory(from: source, byteCount: held)
+            }
+            pool.giveBack(lease)
+            lease = larger
+        } else if start > 0, let target = unsafe lease.base {
+            unsafe target.copyMemory(from: target + start, byteCount: held)
+        }
+        guard let target = unsafe lease.base, let source = more.baseAddress else { return }
+        // The lease holds `needed` bytes.
+        unsafe (target + held).copyMemory(from: source, byteCount: more.count)
+        unsafe base = UnsafeRawPointer(target)
         start = 0
-    }
-
-    mutating func received(_ byteCount: Int) {
-        precondition(byteCount <= lease.byteCount - end)
-        end += byteCount
+        end = needed
     }
 
     mutating func consume(_ byteCount: Int) {
@@ -58,8 +72,11 @@ struct ReceiveBuffer {
     }
 
     mutating func giveBack(to pool: BufferPool) {
-        pool.giveBack(lease)
-        lease = .none
+        if !lease.isEmpty {
+            pool.giveBack(lease)
+            lease = .none
+        }
+        unsafe base = nil
         start = 0
         end = 0
     }
@@ -69,7 +86,7 @@ struct ReceiveBuffer {
 /// PDU (bytes nobody wants, padding, digest) is taken from the receive buffer.
 @safe struct DataSegment {
     /// The command that the data belong to; nil when they are to be forgotten.
-    var task: ISCSITask?
+    var task: Borrowed<ISCSITask>?
     /// Where the next byte goes: inside the lease of `task`, which holds `placeByteCount` bytes from here on.
     var target: UnsafeMutableRawPointer?
     var placeByteCount = 0
@@ -101,7 +118,7 @@ extension DataSegment {
     /// The data segment of `frame`: its first `placeByteCount` bytes go to the task's buffer, from `offset` on.
     init(for task: ISCSITask, frame: PDUFramer.Frame, offset: Int, placeByteCount: Int) {
         self.init(forgetting: frame)
-        self.task = task
+        self.task = Borrowed(task)
         guard placeByteCount > 0 else { return }
         // A transfer never places more than its command wants, and so much has been leased, or the early part of it.
         precondition(offset + placeByteCount <= task.lease.byteCount && placeByteCount <= frame.dataByteCount)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import CLinux
+package import CLinux
+package import EventLoop
 
 /// Whose memory a queued vector points into: told when the kernel has taken all of it.
 open class SendOwner {
@@ -64,6 +65,7 @@ open class SendOwner {
     }
 
     package var isEmpty: Bool { usedSlots == 0 }
+    package var queuedPDUCount: Int { usedSlots }
     package var hasRoom: Bool { usedSlots < Self.slotCount }
 
     // MARK: Queueing
@@ -106,6 +108,20 @@ open class SendOwner {
         queuedByteCount += byteCount
     }
 
+    /// What is queued of `owner` inside `old` is sent from the same place of the memory at `new` instead.
+    package func move(
+        vectorsOf owner: SendOwner, from old: UnsafeRawBufferPointer, to new: UnsafeMutableRawPointer?
+    ) {
+        guard let start = old.baseAddress, let new = unsafe new else { return }
+        for index in firstVector..<endVector {
+            guard let base = unsafe vectors[index].iov_base,
+                unsafe owners[index].owner?.toOpaque() == Unmanaged.passUnretained(owner).toOpaque()
+            else { continue }
+            // A vector with an owner points into that owner's data.
+            unsafe vectors[index].iov_base = new + (UnsafeRawPointer(base) - start)
+        }
+    }
+
     private func moveVectorsDown() {
         let count = endVector - firstVector
         unsafe vectors.update(from: vectors + firstVector, count: count)
@@ -116,17 +132,16 @@ open class SendOwner {
 
     // MARK: Sending
 
-    /// Sends all that is queued, as far as the socket takes it.
-    package func flush(_ socket: Socket) -> FlushResult {
+    /// Sends all that is queued by `send`, as far as the socket takes it.
+    package func flush(_ send: (UnsafeMutableBufferPointer<iovec>) -> SendResult) -> FlushResult {
         while firstVector < endVector {
             let batch = unsafe UnsafeMutableBufferPointer(start: vectors + firstVector, count: endVector - firstVector)
-            switch unsafe socket.send(batch) {
-            case .bytes(let count):
+            switch unsafe send(batch) {
+            case .sent(let count):
                 sendCount += 1
                 sentByteCount += UInt64(count)
                 consume(count)
-            case .wouldBlock: return .blocked
-            case .closed: return .failed(EPIPE)
+            case .blocked: return .blocked
             case .failed(let code): return .failed(code)
             }
         }
@@ -159,7 +174,7 @@ open class SendOwner {
                 sentPDUCount += 1
             }
             // The owner is kept alive by its session, or by itself, until this call.
-            unsafe vector.owner?.takeUnretainedValue().vectorDone()
+            unsafe vector.owner?._withUnsafeGuaranteedRef { $0.vectorDone() }
         }
         firstVector = 0
         endVector = 0

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import EventLoop
 internal import Synchronization
 internal import TargetCore
 
@@ -13,7 +14,10 @@ final class ServerState: Sendable {
     let diagnostics: Diagnostics
     /// Listening addresses with their real ports; set before the first connection is accepted.
     private let boundPortals = Mutex<[PortalAddress]>([])
+    /// The name of the poller that the first loop made.
+    private let poller = Mutex<String?>(nil)
     private let connectionCount = Atomic<Int>(0)
+    private let sessionCount = Atomic<UInt64>(0)
 
     init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
         self.configuration = configuration
@@ -21,6 +25,19 @@ final class ServerState: Sendable {
         self.targets = Dictionary(targets.map { ($0.name, $0) }) { first, _ in first }
         self.diagnostics = diagnostics
     }
+
+    /// A loop has its poller. Why it is not the one that was asked for is said once, as it holds for all loops.
+    func notePoller(_ name: String, _ reason: String?) {
+        let isFirst = poller.withLock { poller in
+            defer { poller = name }
+            return poller == nil
+        }
+        guard isFirst, let reason else { return }
+        diagnostics.report(configuration.poller == .auto ? .notice : .warning, reason)
+    }
+
+    /// How the loops ask the kernel: "epoll" or "io_uring"; empty before the first has begun.
+    var pollerName: String { poller.withLock { $0 } ?? "" }
 
     func setPortals(_ portals: [PortalAddress]) { boundPortals.withLock { $0 = portals } }
 
@@ -46,6 +63,9 @@ final class ServerState: Sendable {
         releaseConnection()
         return false
     }
+
+    /// What statistics call a session: never used again, unlike its TSIH.
+    func nextSessionNumber() -> UInt64 { sessionCount.add(1, ordering: .relaxed).newValue }
 
     func releaseConnection() { connectionCount.subtract(1, ordering: .relaxed) }
 }

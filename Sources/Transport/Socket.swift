@@ -17,13 +17,6 @@ package final class Socket {
         descriptor = -1
     }
 
-    enum Transfer {
-        case bytes(Int)
-        case wouldBlock
-        case closed
-        case failed(CInt)
-    }
-
     private static let flags = clinux_sock_nonblock | clinux_sock_cloexec
     /// Connections that wait to be accepted; more are turned away by the kernel for a moment.
     private static let backlog: CInt = 4096
@@ -73,30 +66,5 @@ package final class Socket {
 
     var peerAddress: PortalAddress? {
         unsafe SocketAddress.of(descriptor) { unsafe getpeername($0, $1, $2) }
-    }
-
-    /// One receive into `vectors`, in order.
-    func receive(into vectors: UnsafeMutableBufferPointer<iovec>) -> Transfer {
-        var message = unsafe msghdr()
-        unsafe message.msg_iov = vectors.baseAddress
-        unsafe message.msg_iovlen = vectors.count
-        return Self.result(unsafe recvmsg(descriptor, &message, 0))
-    }
-
-    /// One send of `vectors`, in order.
-    func send(_ vectors: UnsafeMutableBufferPointer<iovec>) -> Transfer {
-        var message = unsafe msghdr()
-        unsafe message.msg_iov = vectors.baseAddress
-        unsafe message.msg_iovlen = vectors.count
-        return Self.result(unsafe sendmsg(descriptor, &message, clinux_msg_nosignal))
-    }
-
-    private static func result(_ count: Int) -> Transfer {
-        if count > 0 { return .bytes(count) }
-        if count == 0 { return .closed }
-        switch clinux_errno() {
-        case EAGAIN, EINTR: return .wouldBlock
-        case let code: return .failed(code)
-        }
     }
 }

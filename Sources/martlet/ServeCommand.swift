@@ -23,7 +23,9 @@ struct ServeCommand: ParsableCommand {
               martlet serve --config martlet.yaml --control /run/martlet/control
             """)
 
-    @Option(help: ArgumentHelp("Read portals, devices and targets from a YAML file.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Read portals, devices, targets and performance settings from a YAML file.", valueName: "file"))
     var config: String?
 
     @Option(
@@ -44,8 +46,26 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Event loops, each a thread. (default: the number of processors)", valueName: "n"))
     var loops: Int?
 
-    @Option(help: "How the kernel is asked which sockets are ready: auto or epoll. (io_uring is not there yet)")
-    var poller: String = ServeOptions.PollerChoice.auto.rawValue
+    @Option(
+        help: ArgumentHelp(
+            "How the kernel is asked for what the sockets bring: auto, epoll or io_uring. A kernel without io_uring is "
+                + "asked by epoll, and a line in the log says why. (default: auto)",
+            valueName: "poller"))
+    var poller: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "When responses are sent: off, each by itself; turn, all of a turn together; adaptive, held longer where "
+                + "that pays; classic, by SCST's rule.",
+            valueName: "how"))
+    var coalesce: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How loops wait: off, they sleep; adaptive, they look a while without sleeping where that pays; busy, they "
+                + "never sleep. (default: \(PerformanceSettings.defaultPolling))",
+            valueName: "how"))
+    var polling: String?
 
     @Option(help: ArgumentHelp("Answer the client verbs at this local socket.", valueName: "path"))
     var control: String?
@@ -56,6 +76,12 @@ struct ServeCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp("A folder for what must outlive the process; made when it is not there.", valueName: "dir"))
     var stateDir: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Time one of N commands for martlet stats: a power of two, or 0 for none. (default: 64, or as the file says)",
+            valueName: "n"))
+    var statsSample: Int?
 
     @Option(help: "Tell this and what is graver: \(Log.levels.joined(separator: ", ")).")
     var logLevel: String = "info"
@@ -75,13 +101,13 @@ struct ServeCommand: ParsableCommand {
         options.targetName = target
         options.handlerPaths = handlerPath
         options.loopCount = loops
-        guard let choice = ServeOptions.PollerChoice(rawValue: poller) else {
-            throw Failure.usage("--poller \"\(poller)\" is not known: write auto or epoll")
-        }
-        options.poller = choice
+        options.poller = poller
+        options.coalescing = coalesce
+        options.polling = polling
         options.controlPath = control
         options.metricsAddress = metrics
         options.stateDirectory = stateDir
+        options.sampleInterval = statsSample
         options.lunSpecifications = luns
         try Server.run(options)
     }

@@ -73,7 +73,10 @@ struct ConfigurationFileTests {
         ("", "m.yaml:1: the configuration is empty: it needs targets and devices"),
         ("a\n", "m.yaml:1:  must be a mapping: keys, each with a colon and a value"),
         (device + "target: {}\n", "m.yaml:2: unknown key \"target\": did you mean targets?"),
-        (device + "\n\nlisteners: []\n", "m.yaml:4: unknown key \"listeners\": known here: portals, devices, targets"),
+        (
+            device + "\n\nlisteners: []\n",
+            "m.yaml:4: unknown key \"listeners\": known here: portals, devices, targets, performance"
+        ),
         (
             "devices:\n  d:\n    backstore: ram/1M\n    blocksize: 512\n",
             "m.yaml:4: unknown key \"blocksize\" in devices.d: did you mean block-size?"

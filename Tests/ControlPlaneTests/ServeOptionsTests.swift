@@ -70,12 +70,17 @@ struct ServeOptionsTests {
                     $0.targetName = "iqn.2026-11.org.example:a"
                 }, "--target names the target of LUNs on the command line: give at least one, such as ram/1G"
             ),
-            (
-                options { $0.poller = .ioUring },
-                "--poller io_uring is not there yet: this version has epoll only; write auto or epoll"
-            ),
             (options { $0.loopCount = 0 }, "--loops 0 is not possible: write a number from 1 to 1024"),
             (options { $0.loopCount = 1025 }, "--loops 1025 is not possible: write a number from 1 to 1024"),
+            (
+                options { $0.poller = "kqueue" },
+                "--poller kqueue is not possible: write auto, epoll or io_uring"
+            ),
+            (
+                options { $0.coalescing = "Nagle" },
+                "--coalesce Nagle is not possible: write off, turn, adaptive or classic"
+            ),
+            (options { $0.polling = "always" }, "--polling always is not possible: write off, adaptive or busy"),
             (
                 options { $0.portals = ["example.org:1"] },
                 "--portal \"example.org:1\" is no address: write a numeric one with its port, such as 127.0.0.1:3260 or [::1]:3260"

@@ -7,11 +7,12 @@ import Testing
 
 /// Every poller passes the same tests.
 enum PollerKind: String, CaseIterable, Sendable {
-    case epoll
+    case epoll, ioUring
 
     func make() throws -> any Poller {
         switch self {
         case .epoll: try EpollPoller()
+        case .ioUring: try UringPoller()
         }
     }
 }

@@ -33,7 +33,7 @@ struct LayerTests {
             folder: "Sources/ControlPlane",
             mayImport: system.union([
                 "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "Synchronization",
-                "Logging", "Yams", "FlyingFox", "FlyingSocks",
+                "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram", "Histogram",
             ])),
         Layer(folder: "Sources/martlet", mayImport: ["ControlPlane", "ArgumentParser", "Glibc"]),
         Layer(folder: "Plugins/file", mayImport: ["HandlerABI", "HandlerKit", "Glibc", "Synchronization"]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import CLinux
+import EventLoop
 import Testing
 import Transport
 
@@ -117,7 +118,7 @@ private final class Owner: SendOwner {
 private final class SocketPair {
     enum Result { case drained, blocked, failed }
 
-    private let ours: Socket
+    private let ours: CInt
     private var theirs: CInt
 
     init(sendBufferByteCount: CInt? = nil) throws {
@@ -125,11 +126,14 @@ private final class SocketPair {
         try #require(
             socketpair(AF_UNIX, clinux_sock_stream | clinux_sock_nonblock | clinux_sock_cloexec, 0, &ends) == 0)
         if let sendBufferByteCount { _ = clinux_set_option(ends[0], SOL_SOCKET, SO_SNDBUF, sendBufferByteCount) }
-        ours = Socket(adopting: ends[0])
+        ours = ends[0]
         theirs = ends[1]
     }
 
-    deinit { closePeer() }
+    deinit {
+        closePeer()
+        close(ours)
+    }
 
     func closePeer() {
         if theirs >= 0 { close(theirs) }
@@ -137,11 +141,21 @@ private final class SocketPair {
     }
 
     func flush(_ coalescer: ResponseCoalescer) -> Result {
-        switch coalescer.flush(ours) {
+        switch coalescer.flush({ send($0) }) {
         case .drained: .drained
         case .blocked: .blocked
         case .failed: .failed
         }
+    }
+
+    private func send(_ vectors: UnsafeMutableBufferPointer<iovec>) -> SendResult {
+        var message = msghdr()
+        message.msg_iov = vectors.baseAddress
+        message.msg_iovlen = vectors.count
+        let count = sendmsg(ours, &message, clinux_msg_nosignal)
+        if count > 0 { return .sent(count) }
+        let code = clinux_errno()
+        return code == EAGAIN ? .blocked : .failed(code)
     }
 
     func receiveSome(_ limit: UInt64) -> [UInt8] {

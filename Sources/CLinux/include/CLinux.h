@@ -47,5 +47,6 @@
 #include "CLinuxFiles.h"
 #include "CLinuxSockets.h"
 #include "CLinuxThreads.h"
+#include "CLinuxUring.h"
 
 #endif

@@ -40,6 +40,9 @@ static inline int clinux_set_nonblocking(int descriptor) {
     return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
 }
 
+/// Has `descriptor` stand for what `other` stands for; what it stood for before is closed. -1 with errno.
+int clinux_replace_descriptor(int descriptor, int other);
+
 static inline int clinux_ioctl_pointer(int descriptor, unsigned long request, void *_Nullable argument) {
     return ioctl(descriptor, request, argument);
 }
@@ -82,6 +85,9 @@ static inline struct epoll_event clinux_epoll_event(uint32_t events, uint64_t da
     return event;
 }
 static inline uint64_t clinux_epoll_data(const struct epoll_event *_Nonnull event) { return event->data.u64; }
+
+/// epoll_wait(2) with a timeout in nanoseconds; -1: without end. Kernels before 5.11 round it up to milliseconds.
+int clinux_epoll_wait(int descriptor, struct epoll_event *_Nonnull events, int capacity, int64_t timeout_nanoseconds);
 
 enum {
     clinux_epollin = EPOLLIN,

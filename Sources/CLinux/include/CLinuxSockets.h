@@ -27,6 +27,7 @@ static const int clinux_sock_cloexec = SOCK_CLOEXEC;
 static const int clinux_msg_nosignal = MSG_NOSIGNAL;
 static const int clinux_msg_dontwait = MSG_DONTWAIT;
 static const int clinux_msg_more = MSG_MORE;
+static const int clinux_msg_waitall = MSG_WAITALL;
 static const int clinux_msg_peek = MSG_PEEK;
 static const int clinux_msg_trunc = MSG_TRUNC;
 static const int clinux_msg_zerocopy = MSG_ZEROCOPY;

@@ -51,6 +51,7 @@ public struct Configuration: Equatable, Sendable {
     /// In the order of the file, then of the command line.
     public var devices: [Device] = []
     public var targets: [Target] = []
+    public var performance = PerformanceSettings()
 
     public init() {}
 }

@@ -8,7 +8,7 @@ public enum ConfigurationFile {
     /// No configuration by hand comes near; a file named by mistake may be a disk.
     private static let maximumByteCount = 4 << 20
 
-    private static let sections = ["portals", "devices", "targets"]
+    private static let sections = ["portals", "devices", "targets", "performance"]
     private static let portalKeys = ["listen", "advertise", "tag"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
     private static let targetKeys = ["luns", "auth", "initiators"]
@@ -51,7 +51,21 @@ public enum ConfigurationFile {
                 configuration.targets.append(try readTarget(name, key, value, devices: configuration.devices))
             }
         }
+        if let performance = entries["performance"] { try readPerformance(performance, into: &configuration) }
         return configuration
+    }
+
+    private static func readPerformance(
+        _ value: YAMLValue, into configuration: inout Configuration
+    ) throws(Failure) {
+        let keys = try value.entries(known: PerformanceKey.names)
+        for key in PerformanceKey.allCases {
+            guard let value = keys[key.rawValue] else { continue }
+            let text = try value.text()
+            guard key.apply(text, to: &configuration.performance) else {
+                throw value.failure("\(key.rawValue) cannot be \"\(text)\": \(key.expectation)")
+            }
+        }
     }
 
     // MARK: Portals

@@ -4,32 +4,32 @@ public import Transport
 
 /// What `martlet serve` was told on its command line, as it was written.
 public struct ServeOptions: Sendable {
-    public enum PollerChoice: String, CaseIterable, Sendable {
-        case auto, epoll
-        case ioUring = "io_uring"
-    }
-
     public var configurationPath: String?
     public var portals: [String] = []
     public var targetName: String?
     public var handlerPaths: [String] = []
     public var loopCount: Int?
-    public var poller = PollerChoice.auto
+    public var poller: String?
+    public var coalescing: String?
+    public var polling: String?
     public var controlPath: String?
     public var metricsAddress: String?
     public var stateDirectory: String?
+    /// Of so many commands one is timed; nil: as the file says, or the default.
+    public var sampleInterval: Int?
     public var lunSpecifications: [String] = []
-
-    /// A loop is a thread; more than this many help no machine.
-    public static let maximumLoopCount = 1024
 
     public init() {}
 
     /// Everything that the words alone can show wrong, found before anything is opened.
     public func configuration() throws(Failure) -> Configuration {
-        try checkLoops()
+        // Twice: what is wrong with the command line is told before the file is opened, and it counts more than the file.
         var configuration = Configuration()
-        if let path = configurationPath { configuration = try ConfigurationFile.read(path) }
+        try addPerformance(to: &configuration.performance)
+        if let path = configurationPath {
+            configuration = try ConfigurationFile.read(path)
+            try addPerformance(to: &configuration.performance)
+        }
         if !portals.isEmpty {
             configuration.portals = try portals.map { text throws(Failure) in
                 Configuration.Portal(listen: try Self.address(text, option: "--portal"))
@@ -49,12 +49,16 @@ public struct ServeOptions: Sendable {
         return try Self.address(text, option: "--metrics")
     }
 
-    private func checkLoops() throws(Failure) {
-        if poller == .ioUring {
-            throw .usage("--poller io_uring is not there yet: this version has epoll only; write auto or epoll")
-        }
-        if let count = loopCount, !(1...Self.maximumLoopCount).contains(count) {
-            throw .usage("--loops \(count) is not possible: write a number from 1 to \(Self.maximumLoopCount)")
+    private func addPerformance(to settings: inout PerformanceSettings) throws(Failure) {
+        let words: [(PerformanceKey, String?)] = [
+            (.loops, loopCount.map { "\($0)" }), (.poller, poller), (.coalesce, coalescing), (.polling, polling),
+            (.statsSample, sampleInterval.map { "\($0)" }),
+        ]
+        for (key, word) in words {
+            guard let word else { continue }
+            guard key.apply(word, to: &settings) else {
+                throw .usage("--\(key.rawValue) \(word) is not possible: \(key.expectation)")
+            }
         }
     }
 

@@ -13,6 +13,7 @@ extension StatusReport {
             ("uptime", "\(Int(max(0, now - startTime))) s"),
             ("processor time", "\((processorSeconds * 1000).rounded() / 1000) s"),
             ("portals", portals.joined(separator: ", ")),
+            ("poller", poller),
             ("targets", targets.joined(separator: ", ")),
             ("sessions", "\(sessions)"),
             ("connections", "\(connections)"),

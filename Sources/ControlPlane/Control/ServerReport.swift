@@ -5,6 +5,7 @@ internal import Transport
 /// Whoever can tell how the server is.
 public protocol StatusSource: Sendable {
     func report() async -> ServerReport
+    func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport
 }
 
 /// The server at one moment: what the control socket answers with, and what the client verbs read.
@@ -21,6 +22,7 @@ public struct ServerReport: Codable, Equatable, Sendable {
         status.connections = snapshot.connectionCount
         status.logins = snapshot.loginCount
         status.failedLogins = snapshot.failedLoginCount
+        status.poller = snapshot.pollerName
         status.protocolErrors = snapshot.protocolErrorCount
         status.traffic = TrafficReport(snapshot.counters)
     }
@@ -40,6 +42,8 @@ public struct StatusReport: Codable, Equatable, Sendable {
     public var connections = 0
     public var logins: UInt64 = 0
     public var failedLogins: UInt64 = 0
+    /// How the loops ask the kernel: "epoll" or "io_uring".
+    public var poller = ""
     /// Connections dropped because of what the peer sent.
     public var protocolErrors: UInt64 = 0
     /// Of all connections since the start.

@@ -51,7 +51,7 @@ struct OpenDevice: Sendable {
         case .otherSubtype, .configStringTooLong, .configStringHoldsZero, .refused, .sizeUnknown, .sizeZero,
             .sizeContradicts, .sizeNoMultiple, .blockSizeInvalid, .blockSizeContradicts:
             .usage
-        case .unreadable, .openFailed, .blockSizeFromHandler, .noThread, .noMemory, .cannotResize, .isClosed:
+        case .unreadable, .openFailed, .blockSizeFromHandler, .noThread, .noDescriptor, .noMemory, .cannotResize, .isClosed:
             .runTime
         }
     }

@@ -42,7 +42,7 @@ public enum Server {
         registry.scan(directories: folders)
         let assembly = try Assembly.build(configuration, registry: registry, logger: logger)
         defer { assembly.close() }
-        let server = try RunningServer.start(configuration, assembly: assembly, options: options, logger: logger)
+        let server = try RunningServer.start(configuration, assembly: assembly, logger: logger)
         defer { server.stop() }
         let listeners = try await ControlListeners.start(
             controlPath: options.controlPath, metrics: metrics, source: server, diagnostics: Log.diagnostics(logger))
