@@ -74,6 +74,7 @@ FIELDS: dict[str, Callable[[Results], str]] = {
         "load": "load", "server": "server", "iops": "IOPS", "fio_iops": "fio's IOPS", "ratio": "ratio",
         "note": "range"}),
     "coalesce": lambda results: results.part("coalesce").get("markdown", "Not measured."),
+    "profile": tables.profile_lists,
     "not_run": tables.not_run,
 }
 
@@ -86,7 +87,7 @@ def terminal(results: Results) -> str:
                   "Server CPU per command as a ratio: the median of the rounds (and their range):",
                   tables.ratios_table(results),
                   "Latency seen by the initiator, median / 99th percentile in µs:", tables.latency_table(results)]
-    for part, title in (("calls", "System calls and sleeps:"), ("micro", "Microbenchmarks:"),
+    for part, title in (("calls", "System calls and sleeps:"), ("profile", "Profiles:"), ("micro", "Microbenchmarks:"),
                         ("costs", "What this machine asks for:"), ("model", "Where the microseconds go:"),
                         ("files", "Files with O_DIRECT:")):
         if results.part(part) or (part == "model" and results.rounds and results.part("costs")):

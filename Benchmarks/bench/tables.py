@@ -79,7 +79,7 @@ def latency_table(results: Results) -> str:
 
 def not_run(results: Results) -> str:
     reasons = [f"* {name} was not run: {reason}" for name, reason in results.part("cells").get("not_run", {}).items()]
-    for part in ("calls", "allocations", "idle", "micro", "costs", "files", "coalesce"):
+    for part in ("calls", "profile", "allocations", "idle", "micro", "costs", "files", "coalesce"):
         for reason in results.part(part).get("not_run", []):
             reasons.append(f"* {part}: {reason}")
     failures = [f"* failed: {failure}" for failure in results.part("cells").get("failures", [])]
@@ -99,6 +99,17 @@ def entries_table(results: Results, part: str, columns: dict[str, str]) -> str:
             row.append("–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
         rows.append(row)
     return table(list(columns.values()), rows, left=2)
+
+
+def profile_lists(results: Results) -> str:
+    """A list for each load: the functions in which most of the server's time was spent."""
+    parts = []
+    for entry in results.part("profile").get("entries", []):
+        parts.append(f"{entry['load']}, {entry['server']}: {entry['kernel_percent']:.0f} % in the kernel.")
+        parts.append(table(["function", "in the", "%"], [
+            [f"`{function['name'][:100].replace('|', ' ')}`", function["where"], f"{function['percent']:.1f}"]
+            for function in entry["functions"]], left=2))
+    return "\n\n".join(parts) or "Not measured."
 
 
 def micro_table(results: Results) -> str:
