@@ -8,6 +8,8 @@ from .results import Results, partner
 
 
 def small(value: float) -> str:
+    if 0 < value < 0.01:
+        return f"{value:.2g}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
@@ -26,8 +28,6 @@ def marks_table(results: Results) -> str:
     for mark in MARKS:
         for index, measured in enumerate(mark.compute(results)):
             value = "–" if measured.value is None else f"{small(measured.value)}{mark.unit}"
-            if measured.value is not None and 0 < measured.value < 0.01:
-                value = f"{measured.value:.2g}{mark.unit}"
             load = " ".join(part for part in (measured.load, measured.server) if part)
             rows.append(["" if index else mark.name, load, value, measured.note, mark.limits,
                          mark.verdict(measured.value)])
@@ -79,7 +79,7 @@ def latency_table(results: Results) -> str:
 
 def not_run(results: Results) -> str:
     reasons = [f"* {name} was not run: {reason}" for name, reason in results.part("cells").get("not_run", {}).items()]
-    for part in ("calls", "allocations", "idle", "micro", "costs", "files", "coalesce"):
+    for part in ("calls", "profile", "allocations", "idle", "micro", "costs", "files", "coalesce"):
         for reason in results.part(part).get("not_run", []):
             reasons.append(f"* {part}: {reason}")
     failures = [f"* failed: {failure}" for failure in results.part("cells").get("failures", [])]
@@ -99,6 +99,17 @@ def entries_table(results: Results, part: str, columns: dict[str, str]) -> str:
             row.append("–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
         rows.append(row)
     return table(list(columns.values()), rows, left=2)
+
+
+def profile_lists(results: Results) -> str:
+    """A list for each load: the functions in which most of the server's time was spent."""
+    parts = []
+    for entry in results.part("profile").get("entries", []):
+        parts.append(f"{entry['load']}, {entry['server']}: {entry['kernel_percent']:.0f} % in the kernel.")
+        parts.append(table(["function", "in the", "%"], [
+            [f"`{function['name'][:100].replace('|', ' ')}`", function["where"], f"{function['percent']:.1f}"]
+            for function in entry["functions"]], left=2))
+    return "\n\n".join(parts) or "Not measured."
 
 
 def micro_table(results: Results) -> str:
