@@ -52,6 +52,7 @@ let package = Package(
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "HandlerKit", targets: ["HandlerKit"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
+        .library(name: "handler_aio", type: .dynamic, targets: ["handler_aio"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
     ],
     dependencies: [
@@ -102,6 +103,9 @@ let package = Package(
 
         // Plugins: loaded by path, never linked.
         .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
+        .target(
+            name: "handler_aio", dependencies: ["HandlerABI"], path: "Plugins/aio", cSettings: c,
+            linkerSettings: [.linkedLibrary("aio")]),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
