@@ -54,6 +54,7 @@ let package = Package(
         // For Benchmarks/micro.
         .library(name: "DataPath", targets: ["SCSI", "ISCSI", "TargetCore", "HandlerHost"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
+        .library(name: "handler_aio", type: .dynamic, targets: ["handler_aio"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
         .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
     ],
@@ -117,6 +118,9 @@ let package = Package(
         // Plugins: loaded by path, never linked.
         .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
         .target(name: "handler_uring", dependencies: ["HandlerABI"], path: "Plugins/uring", cSettings: c),
+        .target(
+            name: "handler_aio", dependencies: ["HandlerABI"], path: "Plugins/aio", cSettings: c,
+            linkerSettings: [.linkedLibrary("aio")]),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
