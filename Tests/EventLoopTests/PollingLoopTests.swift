@@ -36,8 +36,7 @@ struct PollingLoopTests {
         let stop = LoopBox(loop: loop)
         let senderCount = 3
         let askCount = 3_000
-        let running = Atomic<Int>(senderCount)
-        let answered = Atomic<Int>(0)
+        let tally = Tally(senderCount: senderCount)
         var threads: [LoopThread] = []
         for sender in 0..<senderCount {
             threads.append(
@@ -47,22 +46,21 @@ struct PollingLoopTests {
                     for _ in 0..<askCount {
                         handle.execute {
                             stop.loop.workCount += way.workPerEvent
-                            answered.add(1, ordering: .relaxed)
+                            tally.answered.add(1, ordering: .relaxed)
                             answer.signal()
                         }
                         answer.wait()
                         // Pauses of all lengths, so that the next question meets the loop in every state.
-                        let end = clinux_monotonic_nanoseconds() + UInt64.random(in: 0..<20_000, using: &numbers)
-                        while clinux_monotonic_nanoseconds() < end {}
+                        pause(UInt64.random(in: 0..<20_000, using: &numbers))
                     }
-                    if running.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 {
+                    if tally.running.subtract(1, ordering: .sequentiallyConsistent).newValue == 0 {
                         handle.execute { stop.loop.stop() }
                     }
                 })
         }
         try loop.run()
         for thread in threads { thread.join() }
-        #expect(answered.load(ordering: .relaxed) == senderCount * askCount)
+        #expect(tally.answered.load(ordering: .relaxed) == senderCount * askCount)
     }
 
     @Test("descriptors are told in every mode", .timeLimit(.minutes(1)), arguments: PollerKind.allCases, Way.all)
@@ -175,6 +173,18 @@ struct PollingLoopTests {
 }
 
 // MARK: Parts
+
+private func pause(_ nanoseconds: UInt64) {
+    let end = clinux_monotonic_nanoseconds() + nanoseconds
+    while clinux_monotonic_nanoseconds() < end {}
+}
+
+private final class Tally: Sendable {
+    let running: Atomic<Int>
+    let answered = Atomic<Int>(0)
+
+    init(senderCount: Int) { running = Atomic(senderCount) }
+}
 
 /// The loop is touched in its own thread only: by work that it runs itself.
 private struct LoopBox: @unchecked Sendable {
