@@ -159,7 +159,7 @@ private final class CountingSource: EventSource {
 
 private final class RecordingWork: TurnWork {
     var calls: [String] = []
-    private let loop: EventLoop
+    private unowned let loop: EventLoop
 
     init(loop: EventLoop) { self.loop = loop }
 
@@ -176,7 +176,7 @@ private final class RecordingWork: TurnWork {
 private final class ShortNaps: TurnWork {
     static let nanoseconds: UInt64 = 200_000
     var durations: [UInt64] = []
-    private let loop: EventLoop
+    private unowned let loop: EventLoop
     private var start = clinux_monotonic_nanoseconds()
 
     init(loop: EventLoop) { self.loop = loop }

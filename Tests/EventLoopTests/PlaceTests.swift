@@ -30,7 +30,7 @@ struct PlaceTests {
         owner.offersPlace = false
         owner.memory.initializeMemory(as: UInt8.self, repeating: PatternOwner.canary)
         end += pair.write(Pattern.bytes(end..<end + 150_000))
-        owner.changed = { if $0.offset == end { loop.stop() } }
+        owner.changed = { [unowned loop] in if $0.offset == end { loop.stop() } }
         try loop.run(limitSeconds: 10)
         #expect(owner.isIntact)
         #expect(owner.memory.allSatisfy { $0 == PatternOwner.canary })
@@ -38,8 +38,8 @@ struct PlaceTests {
         // And it can offer another one.
         owner.offersPlace = true
         let more = end + pair.write(Pattern.bytes(end..<end + 40_000))
-        owner.changed = { if $0.offset == more { loop.stop() } }
-        loop.add(Restless { if pair.isDrained { loop.stop() } })
+        owner.changed = { [unowned loop] in if $0.offset == more { loop.stop() } }
+        loop.add(Restless { [unowned loop] in if pair.isDrained { loop.stop() } })
         try loop.run(limitSeconds: 10)
         owner.tookPlaced(stream.revokePlace())
         #expect(owner.isIntact && owner.offset == more)

@@ -49,7 +49,7 @@ func runTurns(_ loop: EventLoop, _ count: Int) throws {
 func runTurns(_ loop: EventLoop, isOver: @escaping () -> Bool) throws {
     var isDone = false
     loop.add(
-        Restless(until: { isDone }) {
+        Restless(until: { isDone }) { [unowned loop] in
             guard !isDone, isOver() else { return }
             isDone = true
             loop.stop()
