@@ -86,7 +86,7 @@ struct ByteStreamTests {
         #expect(pair.write(Pattern.bytes(0..<sentFirst)) == sentFirst)
         var isReset = false
         loop.add(
-            Restless(until: { isReset }) {
+            Restless {
                 guard !isReset, pair.isDrained else { return }
                 isReset = true
                 pair.reset()
@@ -126,11 +126,11 @@ struct ByteStreamTests {
         }
         owner.changed = { _ in sendMore() }
         var read: [UInt8] = []
-        let reader = Restless(until: { read.count == content.count }) { [unowned loop] in
-            read += pair.read() ?? []
-            if read.count == content.count { loop.stop() }
-        }
-        loop.add(reader)
+        loop.add(
+            Restless { [unowned loop] in
+                read += pair.read() ?? []
+                if read.count == content.count { loop.stop() }
+            })
         sendMore()
         try loop.run(limitSeconds: 30)
         #expect(read == content)

@@ -73,6 +73,7 @@ struct EventLoopTests {
         }
         try withExtendedLifetime(pipe) { try loop.run() }
         #expect(source.count == 1)
+        loop.remove(registration)
     }
 
     @Test("work from other threads runs in the loop, all of it, in each sender's order", arguments: PollerKind.allCases)
