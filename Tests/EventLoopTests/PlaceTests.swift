@@ -88,6 +88,42 @@ struct PlaceTests {
         #expect(owners.map(\.offset).sorted() == [0, 10])
     }
 
+    @Test(
+        "Streams that are closed with bytes on the way take nothing from those that come after",
+        arguments: PollerKind.allCases)
+    func nothingUsedUp(kind: PollerKind) throws {
+        let loop = try kind.makeLoop()
+        for _ in 0..<200 {
+            let pairs = [try SocketPair(), try SocketPair()]
+            var streams: [any ByteStream] = []
+            for pair in pairs {
+                #expect(pair.write(Pattern.bytes(0..<10)) == 10)
+                let owner = PatternOwner()
+                owner.changed = { [unowned loop] _ in
+                    for stream in streams { stream.close() }
+                    streams = []
+                    loop.stop()
+                }
+                streams.append(try loop.openStream(pair.descriptor, owner: owner))
+            }
+            try withExtendedLifetime(pairs) { try loop.run(limitSeconds: 10) }
+        }
+    }
+
+    @Test("What comes after close stays in the socket", arguments: PollerKind.allCases)
+    func leftAlone(kind: PollerKind) throws {
+        let loop = try kind.makeLoop()
+        let pair = try SocketPair()
+        let owner = PatternOwner()
+        let stream = try loop.openStream(pair.descriptor, owner: owner)
+        try runTurns(loop, 3)
+        stream.close()
+        #expect(pair.write([7]) == 1)
+        try runTurns(loop, 3)
+        var byte: UInt8 = 0
+        #expect(recv(pair.descriptor, &byte, 1, 0) == 1 && byte == 7)
+    }
+
     @Test("A loop that goes with a receive under way leaves the memory alone", arguments: PollerKind.allCases)
     func loopGone(kind: PollerKind) throws {
         let pair = try SocketPair()
