@@ -51,14 +51,19 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "HandlerKit", targets: ["HandlerKit"]),
+        // For Benchmarks/micro.
+        .library(name: "DataPath", targets: ["SCSI", "ISCSI", "TargetCore", "HandlerHost"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
+        .library(name: "handler_aio", type: .dynamic, targets: ["handler_aio"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
+        .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Level 1: values and headers.
@@ -84,6 +89,13 @@ let package = Package(
             name: "HandlerHost", dependencies: ["HandlerABI", "CHandlerHost", "CLinux", "TargetCore", "SCSI"],
             swiftSettings: strict + dataPath),
 
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "EventLoop", "CLinux", "ISCSI", "SCSI", .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict + dataPath),
+
         // Level 4 and 5.
         .target(
             name: "ControlPlane",
@@ -93,15 +105,22 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
                 .product(name: "FlyingSocks", package: "FlyingFox"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "martlet",
-            dependencies: ["ControlPlane", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "ControlPlane", "LoadGenerator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
         // Plugins: loaded by path, never linked.
         .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
+        .target(name: "handler_uring", dependencies: ["HandlerABI"], path: "Plugins/uring", cSettings: c),
+        .target(
+            name: "handler_aio", dependencies: ["HandlerABI"], path: "Plugins/aio", cSettings: c,
+            linkerSettings: [.linkedLibrary("aio")]),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
@@ -113,6 +132,8 @@ let package = Package(
         .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux"], swiftSettings: tests),
+        .testTarget(
+            name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "ISCSI", "SCSI"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],

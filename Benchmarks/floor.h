@@ -53,6 +53,7 @@ struct floor_connection {
     size_t batch_begin, batch_end;        // what of `batch` is not handled yet
     uint8_t *place;                       // where the rest of a data segment is received
     size_t place_left;
+    uint64_t placements;                  // how many segments were received that way
     uint8_t placed_header[BHS_BYTES];
 
     unsigned response_count;
@@ -69,15 +70,54 @@ struct floor_connection {
 enum floor_result {
     FLOOR_IDLE,     // all is handled and sent: wait for bytes
     FLOOR_MORE,     // the receive filled the buffer: there may be more at hand
-    FLOOR_BLOCKED,  // the socket takes no more: wait until it does
+    FLOOR_BLOCKED,  // the socket, or the queue of responses, takes no more: wait until it does
     FLOOR_CLOSED,
 };
+
+/// How a loop waits for its connections. Loops share nothing but the store.
+struct floor_poller {
+    const char *name;
+    /// Starts a loop on a thread of its own; the descriptor by which connections are handed to it. -1 with errno.
+    int (*start_loop)(void);
+    /// Hands a connection over to a loop, which destroys it in the end. False with errno.
+    bool (*adopt)(int loop, struct floor_connection *connection);
+};
+
+extern const struct floor_poller floor_epoll, floor_uring;
+
+__attribute__((noreturn)) void floor_die(const char *what);
 
 struct floor_connection *floor_connection_create(int fd, const struct floor_store *store, uint16_t portal_port);
 void floor_connection_destroy(struct floor_connection *connection);
 
-/// One turn: send what was left over; if all is sent, one receive, all PDUs at hand, one send.
-enum floor_result floor_connection_turn(struct floor_connection *connection);
+// Between connection and poller.
+
+/// Handles the whole PDUs at the front of these bytes and says how many bytes they were. FLOOR_IDLE when a partial
+/// PDU, or nothing, is left; FLOOR_BLOCKED when the queue must be sent first.
+enum floor_result floor_handle_whole(
+    struct floor_connection *connection, const uint8_t *bytes, size_t byte_count, size_t *handled);
+
+/// Room for that many responses, padding and a small answer's contents included?
+bool floor_has_room(const struct floor_connection *connection, unsigned responses);
+
+/// Takes a partial PDU, and has the rest of its long data segment received straight into the store, if it is a write's.
+bool floor_start_placing(struct floor_connection *connection, const uint8_t *bytes, size_t byte_count);
+
+/// So many more bytes of the data segment are in their place. False when the connection must be dropped. The queue must
+/// have room for an answer.
+bool floor_placed(struct floor_connection *connection, size_t byte_count);
+
+/// Handles bytes of the stream out of a buffer that is not the connection's: whole PDUs where they are; of a partial one
+/// the bytes go to its place or into the batch buffer. Says how many bytes it took: fewer than all when the queue must
+/// be sent first (FLOOR_BLOCKED) or the connection is to be dropped.
+enum floor_result floor_take_bytes(
+    struct floor_connection *connection, const uint8_t *bytes, size_t byte_count, size_t *taken);
+
+/// So much of the queue has been sent.
+void floor_queue_sent(struct floor_connection *connection, size_t byte_count);
+void floor_queue_all_sent(struct floor_connection *connection);
+
+// Between the files of a connection.
 
 /// A response PDU in the queue, zeroed but for opcode, final bit and (with `status`) a StatSN of its own.
 /// `data` must stay as it is until it is sent. The caller has made sure of room.

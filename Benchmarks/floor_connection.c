@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connection of the floor: batched receive, framing, and the queue that leaves in one send.
-#include <errno.h>
+// One connection of the floor: framing, and the queue of responses. The pollers receive and send.
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "floor.h"
@@ -63,39 +61,33 @@ uint8_t *floor_canned_room(struct floor_connection *connection)
     return room;
 }
 
-/// Room for the answer to the next PDU, padding and a small answer's contents included?
-static bool queue_has_room(const struct floor_connection *connection, unsigned responses)
+bool floor_has_room(const struct floor_connection *connection, unsigned responses)
 {
     return connection->response_count + responses <= FLOOR_RESPONSES
         && connection->vector_count + 2 * responses <= 2 * FLOOR_RESPONSES
         && connection->canned_used + FLOOR_LARGEST_CANNED <= FLOOR_CANNED_BYTES;
 }
 
-/// Sends all that is queued with as few calls as the socket allows, one as a rule.
-static enum floor_result send_queue(struct floor_connection *connection)
+void floor_queue_sent(struct floor_connection *connection, size_t byte_count)
 {
-    while (connection->vector_first < connection->vector_count) {
-        struct msghdr message = {
-            .msg_iov = connection->vector + connection->vector_first,
-            .msg_iovlen = connection->vector_count - connection->vector_first,
-        };
-        ssize_t sent = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
-        if (sent < 0)
-            return errno == EAGAIN ? FLOOR_BLOCKED : FLOOR_CLOSED;
-        for (size_t left = (size_t)sent; left > 0;) {
-            struct iovec *vector = &connection->vector[connection->vector_first];
-            size_t step = left < vector->iov_len ? left : vector->iov_len;
-            vector->iov_base = (uint8_t *)vector->iov_base + step;
-            vector->iov_len -= step;
-            left -= step;
-            if (vector->iov_len == 0)
-                connection->vector_first++;
-        }
+    while (byte_count > 0) {
+        struct iovec *vector = &connection->vector[connection->vector_first];
+        size_t step = byte_count < vector->iov_len ? byte_count : vector->iov_len;
+        vector->iov_base = (uint8_t *)vector->iov_base + step;
+        vector->iov_len -= step;
+        byte_count -= step;
+        if (vector->iov_len == 0)
+            connection->vector_first++;
     }
+    if (connection->vector_first == connection->vector_count)
+        floor_queue_all_sent(connection);
+}
+
+void floor_queue_all_sent(struct floor_connection *connection)
+{
     connection->vector_first = connection->vector_count = 0;
     connection->response_count = 0;
     connection->canned_used = 0;
-    return FLOOR_IDLE;
 }
 
 // MARK: requests
@@ -142,100 +134,113 @@ static bool handle_pdu(struct floor_connection *connection, const uint8_t *bhs, 
     }
 }
 
-/// Starts receiving the rest of a long data segment straight into the store, if this PDU is a write's.
-static bool start_placing(struct floor_connection *connection, const uint8_t *bhs, size_t at_hand)
+/// How long the PDU is that begins here, as far as its header tells. 0 when it is longer than we take.
+static size_t whole_length(const uint8_t *bhs)
 {
     uint32_t length = pdu_data_length(bhs);
-    size_t front = BHS_BYTES + pdu_ahs_bytes(bhs);
-    if (!connection->store->place || length < FLOOR_PLACED_SEGMENT || pdu_padding(length) > 0 || at_hand < front)
+    return length > FLOOR_SEGMENT_LIMIT ? 0 : BHS_BYTES + pdu_ahs_bytes(bhs) + length + pdu_padding(length);
+}
+
+bool floor_start_placing(struct floor_connection *connection, const uint8_t *bytes, size_t byte_count)
+{
+    if (!connection->store->place || byte_count < BHS_BYTES)
         return false;
-    uint8_t *destination = floor_destination(connection, bhs);
+    uint32_t length = pdu_data_length(bytes);
+    size_t front = BHS_BYTES + pdu_ahs_bytes(bytes);
+    if (length < FLOOR_PLACED_SEGMENT || pdu_padding(length) > 0 || byte_count < front)
+        return false;
+    uint8_t *destination = floor_destination(connection, bytes);
     if (!destination)
         return false;
-    size_t begun = at_hand - front;
-    memcpy(destination, bhs + front, begun);
-    memcpy(connection->placed_header, bhs, BHS_BYTES);
+    size_t begun = byte_count - front;
+    memcpy(destination, bytes + front, begun);
+    memcpy(connection->placed_header, bytes, BHS_BYTES);
     connection->place = destination + begun;
     connection->place_left = length - begun;
-    connection->batch_begin = connection->batch_end;
+    connection->placements++;
     return true;
 }
 
-/// Handles every whole PDU of the batch. A partial one moves to the front of the buffer or into its place.
-static enum floor_result handle_batch(struct floor_connection *connection)
+bool floor_placed(struct floor_connection *connection, size_t byte_count)
 {
-    for (;;) {
-        const uint8_t *bhs = connection->batch + connection->batch_begin;
-        size_t at_hand = connection->batch_end - connection->batch_begin;
-        if (at_hand < BHS_BYTES)
-            break;
-        size_t front = BHS_BYTES + pdu_ahs_bytes(bhs), length = pdu_data_length(bhs);
-        if (length > FLOOR_SEGMENT_LIMIT)
-            return FLOOR_CLOSED;
-        size_t whole = front + length + pdu_padding((uint32_t)length);
-        if (at_hand < whole) {
-            start_placing(connection, bhs, at_hand);
-            break;
-        }
-        if (!queue_has_room(connection, floor_responses_needed(connection, bhs))) {
-            enum floor_result result = send_queue(connection);
-            if (result != FLOOR_IDLE)
-                return result;
-        }
-        if (!handle_pdu(connection, bhs, bhs + front))
-            return FLOOR_CLOSED;
-        connection->batch_begin += whole;
-    }
-    size_t left = connection->batch_end - connection->batch_begin;
-    if (connection->batch_begin > 0)
-        memmove(connection->batch, connection->batch + connection->batch_begin, left);
-    connection->batch_begin = 0;
-    connection->batch_end = left;
-    return send_queue(connection);
+    connection->place += byte_count;
+    connection->place_left -= byte_count;
+    return connection->place_left > 0 || handle_pdu(connection, connection->placed_header, NULL);
 }
 
-/// One receive: first the rest of a half-read data segment into its place, then the batch buffer.
-static ssize_t receive_batch(struct floor_connection *connection)
+enum floor_result floor_handle_whole(
+    struct floor_connection *connection, const uint8_t *bytes, size_t byte_count, size_t *handled)
 {
-    uint8_t *free_bytes = connection->batch + connection->batch_end;
-    if (connection->place_left == 0)
-        return recv(connection->fd, free_bytes, FLOOR_RECEIVE_BYTES, 0);
-    struct iovec vectors[2] = {{connection->place, connection->place_left}, {free_bytes, FLOOR_RECEIVE_BYTES}};
-    struct msghdr message = {.msg_iov = vectors, .msg_iovlen = 2};
-    return recvmsg(connection->fd, &message, 0);
-}
-
-enum floor_result floor_connection_turn(struct floor_connection *connection)
-{
-    if (connection->vector_first < connection->vector_count) {
-        enum floor_result result = send_queue(connection);
-        if (result == FLOOR_IDLE)
-            result = handle_batch(connection);
+    size_t position = 0;
+    enum floor_result result = FLOOR_IDLE;
+    while (byte_count - position >= BHS_BYTES) {
+        const uint8_t *bhs = bytes + position;
+        size_t whole = whole_length(bhs);
+        if (whole == 0)
+            result = FLOOR_CLOSED;
+        else if (byte_count - position < whole)
+            break;
+        else if (!floor_has_room(connection, floor_responses_needed(connection, bhs)))
+            result = FLOOR_BLOCKED;
+        else if (!handle_pdu(connection, bhs, bhs + BHS_BYTES + pdu_ahs_bytes(bhs)))
+            result = FLOOR_CLOSED;
         if (result != FLOOR_IDLE)
-            return result;
+            break;
+        position += whole;
     }
-    if (connection->closing)
-        return FLOOR_CLOSED;
-    ssize_t count = receive_batch(connection);
-    if (count < 0)
-        return errno == EAGAIN ? FLOOR_IDLE : FLOOR_CLOSED;
-    if (count == 0)
-        return FLOOR_CLOSED;
+    *handled = position;
+    return result;
+}
 
-    size_t arrived = (size_t)count;
-    bool filled = arrived >= FLOOR_RECEIVE_BYTES;
-    if (connection->place_left > 0) {
-        size_t placed = arrived < connection->place_left ? arrived : connection->place_left;
-        connection->place += placed;
-        connection->place_left -= placed;
-        arrived -= placed;
-        // The queue is empty at the start of a turn, so there is room for the answer.
-        if (connection->place_left == 0 && !handle_pdu(connection, connection->placed_header, NULL))
-            return FLOOR_CLOSED;
-    }
-    connection->batch_end += arrived;
-    enum floor_result result = handle_batch(connection);
-    if (result == FLOOR_IDLE && connection->closing)
+/// Adds bytes to the partial PDU in the batch buffer: those of its header first, for it tells how many it has.
+static enum floor_result complete_partial(
+    struct floor_connection *connection, const uint8_t *bytes, size_t byte_count, size_t *taken)
+{
+    size_t wanted = connection->batch_end < BHS_BYTES ? BHS_BYTES : whole_length(connection->batch);
+    if (wanted == 0)
         return FLOOR_CLOSED;
-    return result == FLOOR_IDLE && filled ? FLOOR_MORE : result;
+    size_t handled, step = wanted - connection->batch_end;
+    if (step > byte_count)
+        step = byte_count;
+    memcpy(connection->batch + connection->batch_end, bytes, step);
+    enum floor_result result =
+        floor_handle_whole(connection, connection->batch, connection->batch_end + step, &handled);
+    if (result != FLOOR_IDLE)
+        return result;
+    *taken += step;
+    connection->batch_end += step;
+    if (handled > 0 || floor_start_placing(connection, connection->batch, connection->batch_end))
+        connection->batch_end = 0;
+    return FLOOR_IDLE;
+}
+
+enum floor_result floor_take_bytes(
+    struct floor_connection *connection, const uint8_t *bytes, size_t byte_count, size_t *taken)
+{
+    enum floor_result result = FLOOR_IDLE;
+    for (*taken = 0; *taken < byte_count && result == FLOOR_IDLE;) {
+        size_t left = byte_count - *taken, handled;
+        const uint8_t *next = bytes + *taken;
+        if (connection->place_left > 0) {
+            if (!floor_has_room(connection, 2))
+                return FLOOR_BLOCKED;
+            size_t step = left < connection->place_left ? left : connection->place_left;
+            memcpy(connection->place, next, step);
+            *taken += step;
+            result = floor_placed(connection, step) ? FLOOR_IDLE : FLOOR_CLOSED;
+        } else if (connection->batch_end > 0) {
+            result = complete_partial(connection, next, left, taken);
+        } else {
+            result = floor_handle_whole(connection, next, left, &handled);
+            *taken += handled;
+            if (result != FLOOR_IDLE || handled == left)
+                continue;
+            if (!floor_start_placing(connection, next + handled, left - handled)) {
+                memcpy(connection->batch, next + handled, left - handled);
+                connection->batch_end = left - handled;
+            }
+            *taken = byte_count;
+        }
+    }
+    return result;
 }

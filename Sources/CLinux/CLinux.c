@@ -6,6 +6,7 @@
 #include "CLinux.h"
 
 #include <limits.h>
+#include <sys/prctl.h>
 
 _Static_assert(sizeof(off_t) == 8, "files beyond 2 GiB need 64-bit offsets");
 _Static_assert(sizeof(struct iovec) == 16, "two words: base and length");
@@ -77,6 +78,8 @@ int clinux_bind_to_processor(int processor) {
     CPU_SET((size_t)processor, &set);
     return sched_setaffinity(0, sizeof set, &set);
 }
+
+void clinux_set_timer_slack(unsigned long nanoseconds) { (void)prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0); }
 
 bool clinux_is_in_loaded_object(const void *address) {
     Dl_info owner;

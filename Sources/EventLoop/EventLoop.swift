@@ -39,10 +39,24 @@ extension TurnWork {
     /// Where streams over readiness receive to: one for all of them, so that it stays in the cache.
     let batchBuffer: UnsafeMutableRawBufferPointer
 
+    /// Turns, and those of them that began with a wait that could block, or that found nothing to do.
+    public private(set) var turnCount: UInt64 = 0
+    public private(set) var sleepCount: UInt64 = 0
+    public private(set) var spuriousTurnCount: UInt64 = 0
+
+    /// Units of work, such as commands, that the loop's users have done since its start: whoever does them counts them
+    /// here, and the loop learns from their rate how to wait.
+    public var workCount: UInt64 = 0
+
     private let poller: any Poller
+    private var polling: PollingController
+    /// Events that the poller told since the last wait was planned, and `workCount` then.
+    private var eventCount = 0
+    private var plannedWorkCount: UInt64 = 0
     private var slots: [Slot] = []
     private var freeSlots: [Int] = []
     private var timers = TimerQueue()
+    private var timer: LoopTimer
     private var work: [any TurnWork] = []
     private var isStopping = false
 
@@ -60,16 +74,26 @@ extension TurnWork {
 
     /// The wake-up's own token: no slot has it.
     private static let wakeToken = UInt64.max
+    /// The timer's; neither has any slot this one.
+    private static let timerToken = UInt64.max - 1
 
-    public init(handle: LoopHandle, poller: any Poller) throws(SystemError) {
+    public init(
+        handle: LoopHandle, poller: any Poller, polling: PollingSettings = PollingSettings()
+    ) throws(SystemError) {
         self.handle = handle
         self.poller = poller
         now = clinux_monotonic_nanoseconds()
+        self.polling = PollingController(settings: polling, now: now)
+        timer = try LoopTimer()
         unsafe batchBuffer = .allocate(byteCount: ReceiveBudget.largest, alignment: 4096)
         try poller.add(handle.descriptor, interest: .readable, token: Self.wakeToken)
+        try poller.add(timer.descriptor, interest: .readable, token: Self.timerToken)
     }
 
-    deinit { unsafe batchBuffer.deallocate() }
+    deinit {
+        timer.close()
+        unsafe batchBuffer.deallocate()
+    }
 
     // MARK: Descriptors
 
@@ -136,11 +160,17 @@ extension TurnWork {
     // MARK: The loop
 
     public func run() throws(SystemError) {
+        clinux_set_timer_slack(Self.timerSlackNanoseconds)
         while !isStopping {
-            handle.willSleep()
-            let eventCount = try poller.wait(
-                timeoutNanoseconds: timeout(), awake: { awake() }, ready: { dispatch($0) })
-            if eventCount == 0 { awake() }
+            if polling.isOff {
+                try wait()
+            } else {
+                try waitAsPlanned()
+            }
+            turnCount &+= 1
+            if turnEventCount == wakeUpCount && !hasOwnWork { spuriousTurnCount &+= 1 }
+            turnEventCount = 0
+            wakeUpCount = 0
             runTimers()
             handle.drain()
             for each in work { each.drain() }
@@ -150,12 +180,43 @@ extension TurnWork {
         isStopping = false
     }
 
+    /// Sleeps until something happens. Returns whether something has.
+    @discardableResult
+    private func wait() throws(SystemError) -> Bool {
+        handle.willSleep()
+        return try look(timeoutNanoseconds: timeout())
+    }
+
+    private func look(timeoutNanoseconds: UInt64?) throws(SystemError) -> Bool {
+        let count = try poller.wait(
+            timeoutNanoseconds: timeoutNanoseconds, awake: { awake() }, ready: { dispatch($0) })
+        if count == 0 { awake() }
+        if timeoutNanoseconds != 0 { sleepCount &+= 1 }
+        eventCount += count
+        turnEventCount += count
+        return count > 0
+    }
+
     private func dispatch(_ event: ReadyDescriptor) {
         if event.token == Self.wakeToken {
+            wakeUpCount += 1
             handle.clearSignal()
+        } else if event.token == Self.timerToken {
+            timer.told()
         } else if let index = index(of: event.token) {
             slots[index].source?.ready(event.readiness)
         }
+    }
+
+    /// Events of this turn, and those of them that only woke the loop.
+    private var turnEventCount = 0
+    private var wakeUpCount = 0
+
+    /// There is something to do besides descriptors.
+    private var hasOwnWork: Bool {
+        if hasPending { return true }
+        guard let deadline = timers.nextDeadline else { return false }
+        return deadline <= now
     }
 
     /// The first thing in a turn: from here on nobody needs to wake us.
@@ -166,19 +227,89 @@ extension TurnWork {
 
     /// Nanoseconds that the loop may sleep; nil: until something happens.
     private func timeout() -> UInt64? {
-        if handle.hasWork { return 0 }
-        var deadline = timers.nextDeadline ?? .max
-        for each in work {
-            if each.hasPending { return 0 }
-            deadline = min(deadline, each.deadline)
-        }
+        if hasPending { return 0 }
+        if let next = timers.nextDeadline { timer.cover(next) }
+        let deadline = workDeadline
         if deadline == .max { return nil }
         let current = clinux_monotonic_nanoseconds()
         return deadline <= current ? 0 : deadline - current
     }
 
+    private var hasPending: Bool {
+        if handle.hasWork { return true }
+        for each in work where each.hasPending { return true }
+        return false
+    }
+
+    /// When there is to be a turn at the latest.
+    private var deadline: UInt64? {
+        let deadline = min(timers.nextDeadline ?? .max, workDeadline)
+        return deadline == .max ? nil : deadline
+    }
+
+    private var workDeadline: UInt64 {
+        var deadline = UInt64.max
+        for each in work { deadline = min(deadline, each.deadline) }
+        return deadline
+    }
+
     private func runTimers() {
         guard let deadline = timers.nextDeadline, deadline <= now else { return }
         while let action = timers.takeDue(now: now) { action() }
+    }
+
+    // MARK: Waiting as planned
+
+    /// The kernel may let a thread sleep longer by so much; its own 50 microseconds are more than most of our deadlines.
+    private static let timerSlackNanoseconds: UInt = 1_000
+
+    public var pollingCounters: PollingCounters { polling.counters }
+
+    private func waitAsPlanned() throws(SystemError) {
+        let begin = clinux_monotonic_nanoseconds()
+        let remaining = foundPending() ? 0 : deadline.map { $0 <= begin ? 0 : $0 - begin } ?? .max
+        guard remaining > 0 else {
+            _ = try look(timeoutNanoseconds: 0)
+            return
+        }
+        let done = Int(clamping: workCount &- plannedWorkCount)
+        let plan = polling.plan(now: begin, workCount: max(done, eventCount))
+        plannedWorkCount = workCount
+        eventCount = 0
+        let outcome: PollingController.Outcome =
+            switch plan {
+            case .sleep: try wait() ? .workCame : .nothing
+            case .spin(let nanoseconds): try spin(since: begin, nanoseconds: min(nanoseconds, remaining))
+            case .timedSleep(let nanoseconds): try sleep(nanoseconds: min(nanoseconds, remaining))
+            }
+        polling.waited(plan, nanoseconds: now &- begin, outcome: outcome, now: now)
+        guard case .spin(let planned) = plan, outcome == .nothing, now &- begin >= planned else { return }
+        let sleepBegin = now
+        let foundLater = try wait()
+        polling.waited(.sleep, nanoseconds: now &- sleepBegin, outcome: foundLater ? .workCame : .nothing, now: now)
+    }
+
+    /// Looks again and again. The handle counts as awake all the while: whoever leaves work need not wake us, because
+    /// we look into the mailboxes each time. A sleep that follows says first that it must be woken.
+    private func spin(since begin: UInt64, nanoseconds: UInt64) throws(SystemError) -> PollingController.Outcome {
+        if try look(timeoutNanoseconds: 0) || foundPending() { return .workWasThere }
+        while now &- begin < nanoseconds {
+            if try look(timeoutNanoseconds: 0) || foundPending() { return .workCame }
+        }
+        return .nothing
+    }
+
+    /// Sleeps whatever happens. The handle counts as awake, as in a spin: it is a short time, and the turn that follows
+    /// looks into the mailboxes.
+    private func sleep(nanoseconds: UInt64) throws(SystemError) -> PollingController.Outcome {
+        clinux_sleep(nanoseconds)
+        return try look(timeoutNanoseconds: 0) || foundPending() ? .workCame : .nothing
+    }
+
+    /// What other threads have left is work as well.
+    private func foundPending() -> Bool {
+        guard hasPending else { return false }
+        eventCount += 1
+        return true
     }
 }

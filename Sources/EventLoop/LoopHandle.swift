@@ -13,6 +13,7 @@ public final class LoopHandle: Sendable {
     private let isAsleep = Atomic<Bool>(false)
     private let mailbox = Mutex<[@Sendable () -> Void]>([])
     private let hasMail = Atomic<Bool>(false)
+    private let wakeUps = Atomic<UInt64>(0)
 
     public init() throws(SystemError) {
         descriptor = eventfd(0, clinux_efd_cloexec | clinux_efd_nonblock)
@@ -34,8 +35,12 @@ public final class LoopHandle: Sendable {
         guard isAsleep.load(ordering: .sequentiallyConsistent),
             isAsleep.exchange(false, ordering: .sequentiallyConsistent)
         else { return }
+        wakeUps.add(1, ordering: .relaxed)
         eventfd_write(descriptor, 1)
     }
+
+    /// System calls that woke the loop.
+    public var wakeUpCount: UInt64 { wakeUps.load(ordering: .relaxed) }
 
     /// The loop is about to wait: from here on it must be woken. Follow with a look at every mailbox.
     func willSleep() { isAsleep.store(true, ordering: .sequentiallyConsistent) }

@@ -114,6 +114,14 @@ extension HandlerDevice {
 
     /// Drains the device, closes it, and opens it again until that works. Requests are answered with BUSY meanwhile.
     private func recover() {
+        guard !canMapReads else {
+            diagnostics.report(
+                .error,
+                "\(configString): the handler \(handler.subtype) reports a lost connection, but its memory may still be "
+                    + "on its way to initiators: it is not closed and opened again")
+            condition.withLock { isConnectionLost = false }
+            return
+        }
         diagnostics.report(.warning, "\(configString): the handler \(handler.subtype) lost its connection; reopening")
         stage.store(Stage.recovering, ordering: .sequentiallyConsistent)
         drain()

@@ -21,6 +21,22 @@ public protocol BlockDevice: AnyObject, Sendable {
 
     /// A loop's turn has ended: wakes whoever works off what `submit` queued, with at most one wake-up.
     func submissionsEnded()
+
+    /// Whether `mapRead` may answer. Does not change.
+    var canMapReads: Bool { get }
+
+    /// Where the bytes of a read stand in memory: readable until the device is closed; later writes show through.
+    /// Nil: submit a read. The range lies on the medium. Never blocks.
+    func mapRead(byteOffset: UInt64, byteCount: Int) -> UnsafeRawPointer?
+
+    /// Whether `submit` of a write takes its data before it returns, from memory of any alignment. Does not change.
+    var copiesWrites: Bool { get }
+}
+
+extension BlockDevice {
+    public var canMapReads: Bool { false }
+    public func mapRead(byteOffset: UInt64, byteCount: Int) -> UnsafeRawPointer? { nil }
+    public var copiesWrites: Bool { false }
 }
 
 /// What a store can do by itself, and what it wants to be told. The core emulates what is absent.

@@ -63,6 +63,12 @@ public final class BlockRequest: @unchecked Sendable {
     /// The device's own room for this request, 16-byte aligned, zeroed when the request is made.
     public let deviceRoom: UnsafeMutableRawPointer
 
+    /// Whether the transport times the command: `TargetPort.requestBegan` and `requestEnded` are called. Set by the
+    /// transport before `ITNexus.accept`.
+    public var isTimed = false
+    /// The transport's note of when a timed request was posted; 0 when it ended within its submission.
+    public var postedNanoseconds: UInt64 = 0
+
     /// For queues of devices and loops: a link that costs no memory. Its holder keeps the request alive.
     public var next: Unmanaged<BlockRequest>?
 

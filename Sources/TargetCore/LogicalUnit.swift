@@ -17,6 +17,10 @@ public final class LogicalUnit: Sendable {
     /// Blocks of the longest READ, WRITE and their like.
     public let maximumTransferBlockCount: UInt64
 
+    /// The device keeps its data in memory, or takes those of writes at once.
+    let canMapReads: Bool
+    let copiesWrites: Bool
+
     let modes: ModeState
     let reservations = Reservations()
     let compareAndWriteLock = CompareAndWriteLock()
@@ -30,6 +34,8 @@ public final class LogicalUnit: Sendable {
         self.identity = identity
         features = device.features
         blockByteCount = device.blockByteCount
+        canMapReads = device.canMapReads
+        copiesWrites = device.copiesWrites
         let byLimit = UInt64(TargetLimits.transferByteCount / device.blockByteCount)
         let byDevice = UInt64(device.features.maximumTransferBlockCount)
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)

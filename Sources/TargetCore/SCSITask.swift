@@ -15,6 +15,11 @@ public struct TransferPlan: Sendable, Equatable {
     public var toInitiator = 0
     /// Bytes of working memory that the core needs besides.
     public var work = 0
+    /// Data for the initiator go from where the device keeps them (`SCSITask.mappedData`): no memory is needed.
+    public var isMapped = false
+    /// Data from the initiator are not needed any more when `ITNexus.execute` has run the task: until then `buffer`
+    /// may be the memory in which they were received, of any alignment.
+    public var takesDataAtOnce = false
 
     public init(fromInitiator: Int = 0, toInitiator: Int = 0, work: Int = 0) {
         self.fromInitiator = fromInitiator
@@ -26,7 +31,9 @@ public struct TransferPlan: Sendable, Equatable {
     public var workOffset: Int { (max(fromInitiator, toInitiator) + 4095) & ~4095 }
 
     /// Bytes of the one buffer that the transport leases for the task.
-    public var bufferByteCount: Int { work == 0 ? max(fromInitiator, toInitiator) : workOffset + work }
+    public var bufferByteCount: Int {
+        isMapped ? 0 : work == 0 ? max(fromInitiator, toInitiator) : workOffset + work
+    }
 }
 
 /// A command in the target: SAM-5's task, named by I_T_L_Q.
@@ -44,8 +51,14 @@ public final class SCSITask {
     public var expectedFromInitiator = 0
     public var expectedToInitiator = 0
 
+    /// The transport can send data that may change while they are on their way: later writes show through. It cannot
+    /// where it computes a digest of them beforehand.
+    public var allowsMappedData = false
+
     /// Set by `ITNexus.accept`.
     public internal(set) var plan = TransferPlan()
+    /// With a plan that is mapped: all bytes for the initiator, in the device's memory.
+    public internal(set) var mappedData = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
 
     /// Page-aligned memory of at least `plan.bufferByteCount` bytes, leased by the transport between `accept` and
     /// `execute`; the core never frees it. Data from the initiator stand at its start when `execute` is called, and
@@ -61,8 +74,13 @@ public final class SCSITask {
     public internal(set) var sense: SenseData?
     /// Goes with CHECK CONDITION instead of `sense` where a store gave sense bytes of its own.
     public internal(set) var storeSense: [UInt8] = []
-    /// Valid bytes for the initiator at the start of `buffer`.
+    /// Valid bytes for the initiator at the start of `dataToInitiator`.
     public internal(set) var toInitiatorByteCount = 0
+
+    /// Where the data for the initiator stand.
+    public var dataToInitiator: UnsafeRawBufferPointer {
+        unsafe plan.isMapped ? mappedData : UnsafeRawBufferPointer(buffer)
+    }
 
     /// The transport's own object for the task.
     public var transportContext: Borrowed<AnyObject>?
@@ -113,6 +131,11 @@ public final class SCSITask {
         request.task = Borrowed(self)
     }
 
+    /// The transport has copied the mapped data to the start of `buffer`, and sends them from there.
+    public func settleMappedData() {
+        unsafe mappedData = UnsafeRawBufferPointer(rebasing: buffer[..<mappedData.count])
+    }
+
     /// Forgets the command before.
     func begin(on nexus: ITNexus) {
         self.nexus = Borrowed(nexus)
@@ -147,9 +170,21 @@ public protocol TargetPort: AnyObject {
     /// was determined: that is `taskAborted`.
     func taskFinished(_ task: SCSITask)
 
+    /// The request of a timed task is about to go to its device; more than one may follow each other.
+    func requestBegan(_ task: SCSITask)
+
+    /// It has ended, within its submission or as the loop took it up.
+    func requestEnded(_ task: SCSITask)
+
     /// `task` was aborted by task management: no status goes to the initiator (SAM-5 5.6), nothing touches its buffer
     /// any more, and the transport takes the task back.
     func taskAborted(_ task: SCSITask)
+}
+
+extension TargetPort {
+    public func requestBegan(_ task: SCSITask) {}
+
+    public func requestEnded(_ task: SCSITask) {}
 }
 
 /// What became of a command when it arrived.

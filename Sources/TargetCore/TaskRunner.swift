@@ -10,6 +10,7 @@ extension ITNexus {
         switch task.state {
         case .enabled:
             task.hasUnsettledRequest = true
+            if task.request.isTimed { port?.use { $0.port.requestEnded(task) } }
         case .waiting:
             task.state = .enabled
             if task.waitsForCompareAndWriteLock {
@@ -55,7 +56,9 @@ extension ITNexus {
             switch step {
             case .request:
                 touch(unit)
+                if task.request.isTimed { port?.use { $0.port.requestBegan(task) } }
                 guard task.request.start(on: unit.unit.device) else { return }
+                if task.request.isTimed { port?.use { $0.port.requestEnded(task) } }
                 guard settle(task) else { return }
             case .wait:
                 task.state = .waiting

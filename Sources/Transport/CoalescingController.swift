@@ -25,10 +25,11 @@ package struct CoalescingController: Sendable {
     static let splittingDepth = 32
     /// So many responses of a turn leave singly at most. The others gather: the turn is not one of few commands.
     static let singleSendLimit = 8
-    /// Turns without a sign of pipelining after which the initiator is taken not to pipeline.
-    static let pipeliningMemoryTurns = 64
+    /// Turns without a sign of pipelining after which the initiator is taken not to pipeline. Many, as an inline
+    /// handler leaves few signs; a hold in vain is a stronger sign to the contrary.
+    static let pipeliningMemoryTurns = 2_048
     /// The depth is the largest of the last one to two of so many turns.
-    static let depthWindowTurns = 64
+    static let depthWindowTurns = 1_024
     /// Holds in a row to which nothing was added, after which holding is given up until a trial says otherwise.
     static let barrenHoldLimit = 8
     /// A pause of the load: what is measured over it says nothing of holding.

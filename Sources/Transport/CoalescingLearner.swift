@@ -28,10 +28,12 @@ package struct CoalescingLearner: Sendable {
 
     /// After a short glance, which spares the load a challenger that is far behind, a trial measures each side this
     /// many times, in turn, so that a drift of the load favours neither.
-    package static let pairCount = 4
+    package static let pairCount = 8
     static let glanceDivisor = 4
+    /// What is not clear then is measured further, up to so many pairs.
+    static let pairLimit = 3 * pairCount
     /// Responses of one measurement, and of the time before it in which the pipeline settles.
-    static let measuredResponseCount = 512
+    static let measuredResponseCount = 384
     static let settlingResponseCount = 128
     /// Deep queues take longer to settle: at least so many times the depth.
     static let measuredDepths = 4
@@ -40,10 +42,14 @@ package struct CoalescingLearner: Sendable {
 
     /// To go further away from `turn` the rate must be better by this much; to come back to it, it may be worse by
     /// this much. Between the two lies the hysteresis: noise keeps what is in use.
-    package static let leavingMustGain = 1.02
-    package static let returningMayLose = 0.99
+    package static let leavingMustGain = 0.012
+    package static let returningMayLose = -0.01
+    /// And in either case by so many standard errors, as the pairs scatter.
+    static let leavingErrors = 3.5
+    static let promisingErrors = 1.5
+    static let stayingErrors = 2.0
     /// A challenger that falls behind so clearly is not measured to the end: after the glance, and after each pair.
-    static let hopeless: [Double] = [0.85, 0.90, 0.95, 0.97]
+    static let hopeless: [Double] = [0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.97]
     /// At deep queues, this share of the sends saved at an equal rate is a gain too: the server's time.
     package static let economyOfSends = 2.0 / 3.0
     package static let economyDepth = 32
@@ -57,6 +63,8 @@ package struct CoalescingLearner: Sendable {
     /// hundred. The first round, which has to find out where it is, rests less.
     static let restFactor = 64
     static let firstRestFactor = 32
+    /// After a gain that was not clear enough: the same challenger is tried again soon.
+    static let nearMissRestFactor = 8
     /// Trials that change nothing double the rest, so many times at most.
     static let restDoublingLimit = 4
     /// One that was ended as hopeless after its glance.
@@ -85,7 +93,7 @@ package struct CoalescingLearner: Sendable {
     private var measurementStart: UInt64 = 0
     private var isGlance = false
     private var pair = 0
-    private var pairsWon = 0
+    private var gains = Gains()
     private var interruptionCount = 0
     private var trialResponseCount = 0
     private var restDoublings = 0
@@ -109,6 +117,35 @@ package struct CoalescingLearner: Sendable {
             nanoseconds += other.nanoseconds
             responses += other.responses
             sends += other.sends
+        }
+    }
+
+    /// What the challenger gained in each pair, without the best and the worst of them: an interruption of either
+    /// party spoils one pair, not the trial.
+    private struct Gains: Sendable {
+        var count = 0.0
+        var sum = 0.0
+        var squareSum = 0.0
+        var least = Double.infinity
+        var greatest = -Double.infinity
+
+        mutating func add(_ gain: Double) {
+            count += 1
+            sum += gain
+            squareSum += gain * gain
+            least = min(least, gain)
+            greatest = max(greatest, gain)
+        }
+
+        var mean: Double { (sum - least - greatest) / (count - 2) }
+
+        /// Whether the mean is so many of its standard errors away from nothing.
+        func isClear(_ errors: Double) -> Bool {
+            let left = count - 2
+            let meanSquare = (squareSum - least * least - greatest * greatest) / left
+            let variance = max(0, meanSquare - mean * mean) * left / (left - 1)
+            // Squares on both sides: no call of a library for a root.
+            return mean * mean > errors * errors * variance / left
         }
     }
 
@@ -187,7 +224,7 @@ package struct CoalescingLearner: Sendable {
 
     private mutating func restart() {
         pair = 0
-        pairsWon = 0
+        gains = Gains()
         known = Sums()
         tried = Sums()
         isChallengerRunning = false
@@ -219,10 +256,13 @@ package struct CoalescingLearner: Sendable {
                 isGlance = false
                 return ratio < Self.hopeless[0] ? endTrial(changesTo: level) : restart()
             }
-            if measured.rate > lastKnown.rate { pairsWon += 1 }
+            gains.add(measured.rate / lastKnown.rate - 1)
             pair += 1
-            if pair == Self.pairCount { return endTrial(changesTo: verdict(ratio)) }
-            if ratio < Self.hopeless[pair] { return endTrial(changesTo: level) }
+            if pair % Self.pairCount == 0 {
+                if let newLevel = verdict(ratio) { return endTrial(changesTo: newLevel) }
+            } else if pair < Self.pairCount && ratio < Self.hopeless[pair] {
+                return endTrial(changesTo: level)
+            }
         } else {
             known.add(measured)
             lastKnown = measured
@@ -235,15 +275,22 @@ package struct CoalescingLearner: Sendable {
         settle()
     }
 
-    private func verdict(_ ratio: Double) -> Level {
+    /// What the pairs so far say; nil when more are to be measured.
+    private func verdict(_ ratio: Double) -> Level? {
         let (longer, shorter, longerRatio) = challenger > level ? (tried, known, ratio) : (known, tried, 1 / ratio)
         let savesSends = savesSends(longer, over: shorter, ratio: longerRatio)
         if challenger.strangeness < level.strangeness {
             // Saving sends at the same rate keeps a hold, as it may bring one.
-            return ratio < Self.returningMayLose || (level > challenger && savesSends) ? level : challenger
+            let loses = gains.mean < Self.returningMayLose && gains.isClear(Self.stayingErrors)
+            return loses || (level > challenger && savesSends) ? level : challenger
         }
-        let gains = ratio > Self.leavingMustGain && pairsWon >= Self.pairCount - 1
-        return gains || (challenger > level && savesSends) ? challenger : level
+        let saves = challenger > level && savesSends
+        let isPromising = gains.mean > Self.leavingMustGain && gains.isClear(Self.promisingErrors)
+        guard saves || isPromising else { return level }
+        // What looks like a gain must still look so when twice as much has been measured.
+        if pair == Self.pairCount { return nil }
+        if saves || gains.isClear(Self.leavingErrors) { return challenger }
+        return pair < Self.pairLimit ? nil : level
     }
 
     /// `ratio` is the rate of `longer` over that of `shorter`.
@@ -254,17 +301,29 @@ package struct CoalescingLearner: Sendable {
 
     private mutating func endTrial(changesTo newLevel: Level) {
         if phase != .resting { trialResponseCount &+= responseCount }
-        let isFirstRound = trialCount < Level.allCases.count
+        var rest = trialCount < Level.allCases.count ? Self.firstRestFactor : Self.restFactor
         if newLevel != level {
             level = newLevel
             changeCount &+= 1
             restDoublings = 0
-        } else if !isFirstRound {
+        } else if isNearMiss {
+            rest = Self.nearMissRestFactor
+            nextChallenger = challenger
+        } else if level == .turn && rest == Self.restFactor {
+            rest <<= restDoublings
             restDoublings = min(restDoublings + 1, Self.restDoublingLimit)
         }
+        // The rule is asked for at every other trial while something else is in use.
+        if level != .turn && challenger != .turn { nextChallenger = .turn }
         phase = .resting
         isChallengerRunning = false
         responseCount = 0
-        phaseTarget = trialResponseCount * (isFirstRound ? Self.firstRestFactor : Self.restFactor) << restDoublings
+        phaseTarget = trialResponseCount * rest
+    }
+
+    /// The trial that ends was measured to an end, and went to the challenger, though not clearly.
+    private var isNearMiss: Bool {
+        phase == .measuring && !isGlance && pair >= Self.pairCount && challenger.strangeness >= level.strangeness
+            && gains.mean > Self.leavingMustGain
     }
 }

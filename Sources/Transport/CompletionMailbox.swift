@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import CLinux
 internal import EventLoop
 internal import Synchronization
 internal import TargetCore
@@ -16,6 +17,7 @@ final class CompletionMailbox: OwnerLoop {
     init(handle: LoopHandle) { self.handle = handle }
 
     func post(_ request: BlockRequest) {
+        if request.isTimed { request.postedNanoseconds = clinux_monotonic_nanoseconds() }
         // Its session keeps a request alive while it is under way, so no count is taken.
         let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(request).toOpaque())
         var current = top.load(ordering: .relaxed)

@@ -56,6 +56,11 @@ extension ISCSIConnection {
         _ task: ISCSITask, _ pdu: SCSICommandPDU, _ received: ReceivedPDU, _ session: ISCSISession
     ) throws(PDUError) -> DataSegment {
         task.begin(pdu)
+        task.scsi.allowsMappedData = !framer.hasDataDigest
+        // What it changes must not show in the data of commands before it.
+        if pdu.attribute == SCSICommandPDU.Attribute.ordered { session.settleMappedReads() }
+        if context.latencies.isDue() { task.beSampled(in: context) }
+        requestCount += 1
         window.commandStarted()
         let acceptance = session.nexus.use { $0.accept(task.scsi) }
         let wanted = acceptance == .accepted ? task.scsi.plan.fromInitiator : 0
@@ -74,6 +79,9 @@ extension ISCSIConnection {
             throw error
         }
         task.phase = acceptance == .accepted ? .gathering : .draining
+        if acceptance == .accepted, received.isWhole, lendsBatch(to: task, received) {
+            return DataSegment(for: task, frame: received.frame, offset: 0, placeByteCount: 0)
+        }
         if acceptance == .accepted {
             let hasEarly = pdu.writes && (received.frame.dataByteCount > 0 || !pdu.isFinal)
             let early = hasEarly ? min(wanted, session.parameters.session.firstBurstLength) : 0
@@ -81,6 +89,18 @@ extension ISCSIConnection {
         }
         return DataSegment(
             for: task, frame: received.frame, offset: 0, placeByteCount: task.write?.receivedByteCount ?? 0)
+    }
+
+    /// Whether `task` takes its data straight from the received batch: a write whose data have all come, over a
+    /// device that needs them no longer than `execute` takes.
+    private func lendsBatch(to task: ISCSITask, _ received: ReceivedPDU) -> Bool {
+        guard task.scsi.plan.takesDataAtOnce, let write = task.write, write.isComplete, write.failure == nil,
+            write.receivedByteCount == task.scsi.plan.bufferByteCount
+        else { return false }
+        // Only read: a task that takes data from the initiator gives none back.
+        unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(mutating: received.dataAtHand)
+        task.hasLentBuffer = true
+        return true
     }
 
     // MARK: Data-Out
@@ -114,6 +134,8 @@ extension ISCSIConnection {
     func dataArrived(for task: ISCSITask, digestMatches: Bool) {
         if !digestMatches { task.hasDigestError = true }
         proceed(task)
+        // It has to wait: the batch does not.
+        if task.hasLentBuffer { link?.use { $0.keepLentBuffer(of: task) } }
     }
 
     /// Moves a command on as far as it can go: more data, memory, or the core.
@@ -140,6 +162,7 @@ extension ISCSIConnection {
             } else {
                 task.phase = .running
                 task.scsi.receivedByteCount = task.write?.receivedByteCount ?? 0
+                if task.stamps.isSampled { task.stamps.dispatched = context.latencies.now() }
                 session.nexus.use { $0.execute(task.scsi) }
             }
         case .free, .running, .responding:

@@ -16,6 +16,8 @@ extension ISCSIConnection: ByteStreamOwner {
         receiveCallCount += 1
         receivedByteCount += UInt64(placedByteCount + batch.count)
         lastHeard = context.loop.now
+        let receivedBefore = receivedPDUCount
+        defer { context.loop.workCount &+= receivedPDUCount &- receivedBefore }
         if placedByteCount > 0 { advanceSegment(placedByteCount) }
         var rest = unsafe batch
         // What is left of the batch before is completed first, and no more than that is copied to it.
@@ -33,6 +35,7 @@ extension ISCSIConnection: ByteStreamOwner {
             unsafe input.lend(rest)
             workOff()
         }
+        if classicRule != nil { classicDrained() }
         if phase == .closed {
             input.giveBack(to: context.pool)
         } else {
@@ -99,6 +102,7 @@ extension ISCSIConnection: ByteStreamOwner {
             let pdu = unsafe ReceivedPDU(frame: frame, bytes: bytes)
             let digestMatches = framer.dataDigestMatches(frame, in: unsafe bytes.bytes)
             receivedPDUCount += 1
+            if classicRule != nil { classicPDURead() }
             input.consume(frame.totalByteCount)
             do throws(PDUError) {
                 try handle(pdu, dataDigestMatches: digestMatches)

@@ -24,7 +24,7 @@ extension ISCSIConnection {
     func enqueue(_ task: ISCSITask) {
         guard !task.isInOutbox else { return }
         if outbox.isEmpty && emit(task) {
-            planFlush()
+            if pacing.sendsEachResponse { sendGathered() } else { planFlush() }
             return
         }
         task.isInOutbox = true
@@ -37,7 +37,7 @@ extension ISCSIConnection {
         planFlush()
     }
 
-    /// The end of a turn: everything that is ready leaves.
+    /// The end of a turn: everything that is ready leaves, or is held for a moment.
     func flush() {
         isFlushPlanned = false
         if isWorkOffPlanned {
@@ -46,10 +46,27 @@ extension ISCSIConnection {
             input.keepRest(pool: context.pool)
         }
         guard phase != .closed else { return }
-        guard !isSendBlocked else { return pauseReadingIfNeeded() }
+        guard !isSendBlocked else {
+            heldUntil = .max
+            return pauseReadingIfNeeded()
+        }
+        emitOutbox()
+        if !holds() { sendGathered() }
+    }
+
+    /// Sends what has gathered, as far as the socket takes it.
+    private func sendGathered() {
+        guard !isSendBlocked, phase != .closed else { return planFlush() }
+        let before = (coalescer.sentPDUCount, coalescer.sentByteCount)
+        defer { released(since: before) }
         while true {
             emitOutbox()
-            switch unsafe coalescer.flush({ unsafe stream?.send($0) ?? .failed(EPIPE) }) {
+            if !sampledResponses.isEmpty { context.latencies.willSend(sampledResponses) }
+            let result = unsafe coalescer.flush { unsafe stream?.send($0) ?? .failed(EPIPE) }
+            if !sampledResponses.isEmpty {
+                context.latencies.didSend(&sampledResponses, sentByteCount: coalescer.sentByteCount)
+            }
+            switch result {
             case .drained:
                 if !outbox.isEmpty { continue }
                 if phase == .closing { return close(reason: closingReason) }
@@ -100,6 +117,7 @@ extension ISCSIConnection {
     private func emitR2Ts(_ task: ISCSITask) -> Bool {
         // Nothing is asked for that there is no memory for.
         guard !task.hasShortLease else { return true }
+        isUrgent = true
         while coalescer.hasRoom {
             guard let burst = task.write?.nextR2T() else { return true }
             let numbers = sequenceNumbers
@@ -125,12 +143,14 @@ extension ISCSIConnection {
             task.read = read
             emitDataIn(task, slice)
             if slice.carriesStatus {
+                if task.stamps.isSampled { responseQueued(task) }
                 task.emitted()
                 return true
             }
         }
         guard coalescer.hasRoom else { return false }
         emitStatus(task)
+        if task.stamps.isSampled { responseQueued(task) }
         task.emitted()
         return true
     }
@@ -157,7 +177,7 @@ extension ISCSIConnection {
         task.vectorQueued()
         // The slice lies inside the task's buffer: it was cut from `toInitiatorByteCount` bytes of it.
         let end = slice.offset + slice.byteCount
-        let data = unsafe UnsafeRawBufferPointer(rebasing: task.scsi.buffer[slice.offset..<end])
+        let data = unsafe UnsafeRawBufferPointer(rebasing: task.scsi.dataToInitiator[slice.offset..<end])
         unsafe queue(slot, data: data, owner: task)
     }
 
@@ -194,6 +214,7 @@ extension ISCSIConnection {
     }
 
     private func emit(_ control: Outbox.ControlPDU) {
+        isUrgent = true
         let pdu = control.encode(sequenceNumbers)
         if control.advancesStatSN { statSN &+= 1 }
         let slot = unsafe coalescer.nextSlot()

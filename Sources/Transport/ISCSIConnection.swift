@@ -48,11 +48,23 @@ final class ISCSIConnection {
     var segment: DataSegment?
     var outbox = Outbox()
     var isFlushPlanned = false
+    /// Whether what has gathered leaves at the end of a turn.
+    var pacing: CoalescingController
+    /// SCST's rule instead, with the policy `.classic`.
+    var classicRule: ClassicNagleRule?
+    /// SCSI commands that came since responses were last sent or held.
+    var requestCount = 0
+    /// Something is queued that no initiator should wait for: an R2T, an answer that is no SCSI response.
+    var isUrgent = false
+    /// When what is held leaves at the latest; `UInt64.max` while nothing is held.
+    var heldUntil = UInt64.max
     /// The kernel's send buffer was full: more goes out when it tells of room.
     var isSendBlocked = false
     var isReadPaused = false
     var isReadStopped = false
     var isWorkOffPlanned = false
+    /// Responses of sampled commands that the coalescer holds.
+    var sampledResponses = LatencyRecorder.Responses()
     var receiveCallCount: UInt64 = 0
     var receivedByteCount: UInt64 = 0
     var receivedPDUCount: UInt64 = 0
@@ -77,6 +89,9 @@ final class ISCSIConnection {
         self.socket = socket
         self.context = context
         coalescer = ResponseCoalescer(pool: context.pool)
+        let policy = context.server.configuration.coalescing
+        pacing = CoalescingController(policy)
+        classicRule = policy == .classic ? ClassicNagleRule() : nil
         lastHeard = context.loop.now
     }
 
@@ -174,6 +189,8 @@ final class ISCSIConnection {
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()
+        heldUntil = .max
+        context.latencies.forget(&sampledResponses)
         outbox.removeAll()
         if let session {
             context.keepUntilQuiet(session)
@@ -196,7 +213,8 @@ final class ISCSIConnection {
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
-            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters)
+            commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
+            number: session.statisticsNumber, unitCounters: session.ended)
     }
 
     var counters: ConnectionCounters {
@@ -207,6 +225,7 @@ final class ISCSIConnection {
         counters.sendCallCount = coalescer.sendCount
         counters.sentByteCount = coalescer.sentByteCount
         counters.sentPDUCount = coalescer.sentPDUCount
+        counters.coalescing = pacing.counters
         return counters
     }
 }

@@ -14,11 +14,13 @@ public final class ISCSIServer: Sendable {
     private final class Worker: Sendable {
         let handle: LoopHandle
         let mailbox: CompletionMailbox
+        let samples: StatisticsRing
         /// Set by the loop's thread; touched in that thread only, by work sent through the handle.
         nonisolated(unsafe) var context: LoopContext?
 
-        init(handle: LoopHandle) {
+        init(handle: LoopHandle, whenSamplesWait: @escaping @Sendable () -> Void) {
             self.handle = handle
+            samples = StatisticsRing(whenHalfFull: whenSamplesWait)
             mailbox = CompletionMailbox(handle: handle)
         }
 
@@ -31,6 +33,8 @@ public final class ISCSIServer: Sendable {
     }
 
     private let threads = Mutex<[LoopThread]>([])
+    /// Deals out what is spread over the loops.
+    private let watchCount = Atomic<Int>(0)
 
     public init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
         state = ServerState(configuration: configuration, targets: targets, diagnostics: diagnostics)
@@ -88,14 +92,22 @@ public final class ISCSIServer: Sendable {
         }) { thread.join() }
     }
 
+    /// Runs `body` in the thread of one of the loops, of the next one at each call.
+    func performOnNextLoop(_ body: @escaping @Sendable (LoopContext) -> Void) {
+        let all = workers.withLock { $0 }
+        guard !all.isEmpty else { return }
+        all[watchCount.add(1, ordering: .relaxed).oldValue % all.count].perform(body)
+    }
+
     /// Asks every loop for what it knows. Blocks for as long as a turn of the busiest loop takes.
     public func snapshot() -> ServerSnapshot {
         let answers = Mutex<[ServerSnapshot]>([])
         let all = workers.withLock { $0 }
         let latch = Latch(count: all.count)
-        for worker in all {
+        for (index, worker) in all.enumerated() {
             worker.perform { context in
-                let answer = context.snapshot()
+                var answer = context.snapshot()
+                answer.loops[0].loop = index
                 answers.withLock { $0.append(answer) }
                 latch.countDown()
             }
@@ -103,14 +115,21 @@ public final class ISCSIServer: Sendable {
         latch.wait(milliseconds: 2_000)
         var sum = ServerSnapshot()
         for answer in answers.withLock({ $0 }) { sum.add(answer) }
+        sum.loops.sort { $0.loop < $1.loop }
         sum.pollerName = state.pollerName
         return sum
+    }
+
+    /// Takes the times of commands that were sampled since the last call. Neither waits for the loops nor wakes them.
+    public func drainSamples(_ body: (LatencySample) -> Void) {
+        for worker in workers.withLock({ $0 }) { worker.samples.drain(body) }
     }
 
     private func startLoops() throws(ServerError) {
         for index in 0..<max(1, state.configuration.loopCount) {
             do throws(SystemError) {
-                let worker = Worker(handle: try LoopHandle())
+                let worker = Worker(
+                    handle: try LoopHandle(), whenSamplesWait: state.configuration.whenSamplesWait)
                 workers.withLock { $0.append(worker) }
                 let state = state
                 let thread = try LoopThread(name: "martlet-loop\(index)") { Self.run(worker, state) }
@@ -126,8 +145,9 @@ public final class ISCSIServer: Sendable {
         do throws(SystemError) {
             let (poller, reason) = try state.configuration.poller.makePoller()
             state.notePoller(poller.name, reason)
-            let loop = try EventLoop(handle: worker.handle, poller: poller)
-            unsafe worker.context = LoopContext(loop: loop, mailbox: worker.mailbox, server: state)
+            let loop = try EventLoop(handle: worker.handle, poller: poller, polling: state.configuration.polling)
+            unsafe worker.context = LoopContext(
+                loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
             try loop.run()
         } catch {
             state.diagnostics.report(.error, "an event loop ended: \(error)")

@@ -25,6 +25,17 @@ extension ISCSISession: TargetPort {
         release(task)
     }
 
+    func requestBegan(_ task: SCSITask) {
+        task.request.postedNanoseconds = 0
+        useTransportTask(of: task) { $0.stamps.requestBegan = context.latencies.now() }
+    }
+
+    func requestEnded(_ task: SCSITask) {
+        useTransportTask(of: task) { task in
+            task.stamps.requestEnded(posted: task.scsi.request.postedNanoseconds, now: context.latencies.now())
+        }
+    }
+
     private func useTransportTask(of task: SCSITask, _ body: (ISCSITask) -> Void) {
         guard let context = task.transportContext else { preconditionFailure("a task of another transport") }
         // Safe: `ISCSITask.init` puts itself there, and nobody else does.

@@ -31,6 +31,11 @@ internal import TargetCore
     private var idleActions: [() -> Void] = []
     private var isQuiet = false
     private var quietActions: [() -> Void] = []
+    /// Names the session in samples, and its target by its position.
+    let statisticsNumber: UInt64
+    let statisticsTarget: UInt32
+    /// The commands of the session that have ended.
+    private(set) var ended = UnitCounters()
     private var unitCounters: [UnsafeMutablePointer<UnitCounters>?] = unsafe []
 
     /// Immediate commands beyond the window that a session may have under way (RFC 7143 4.2.2.1).
@@ -46,6 +51,8 @@ internal import TargetCore
         self.parameters = parameters
         self.connection = connection
         context = connection.context
+        statisticsNumber = context.server.nextSessionNumber()
+        statisticsTarget = UInt32(context.server.targetNames.firstIndex(of: name.targetName) ?? 0)
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
@@ -144,7 +151,31 @@ internal import TargetCore
             start: task.lease.base, count: task.lease.byteCount)
     }
 
+    /// `task` still waits, and its data are about to go with the batch in which they came.
+    func keepLentBuffer(of task: ISCSITask) {
+        let data = unsafe UnsafeRawBufferPointer(task.scsi.buffer)
+        lease(data.count, for: task)
+        task.hasLentBuffer = false
+        // The lease holds at least as much.
+        unsafe task.scsi.buffer.copyMemory(from: data)
+    }
+
+    /// Data that are still to be sent from a device's memory stay as they are: they are copied.
+    func settleMappedReads() {
+        for task in tasks where task.phase == .responding && task.scsi.plan.isMapped && task.lease.isEmpty {
+            let data = unsafe task.scsi.mappedData
+            lease(data.count, for: task)
+            unsafe task.scsi.buffer.copyMemory(from: data)
+            task.scsi.settleMappedData()
+            link?.use { unsafe $0.coalescer.move(vectorsOf: task, from: data, to: task.scsi.buffer.baseAddress) }
+        }
+    }
+
     private func giveBackLease(of task: ISCSITask) {
+        if task.hasLentBuffer {
+            task.hasLentBuffer = false
+            unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+        }
         guard !task.lease.isEmpty else { return }
         leasedByteCount -= task.lease.byteCount
         context.pool.giveBack(task.lease)
@@ -219,15 +250,13 @@ internal import TargetCore
     private static let countedUnits = 16384
 
     func count(_ task: ISCSITask) {
+        let isGood = task.scsi.status == .good || task.scsi.status == .conditionMet
+        let readByteCount = UInt64(min(task.scsi.toInitiatorByteCount, task.expectedToInitiator))
+        let writtenByteCount = UInt64(task.write?.receivedByteCount ?? 0)
+        ended.count(isGood: isGood, readByteCount: readByteCount, writtenByteCount: writtenByteCount)
         guard let counters = unsafe counters(of: task.scsi.lun) else { return }
-        unsafe counters.pointee.commandCount += 1
-        switch task.scsi.status {
-        case .good, .conditionMet: break
-        default: unsafe counters.pointee.failedCommandCount += 1
-        }
-        let readByteCount = min(task.scsi.toInitiatorByteCount, task.expectedToInitiator)
-        unsafe counters.pointee.readByteCount += UInt64(readByteCount)
-        unsafe counters.pointee.writtenByteCount += UInt64(task.write?.receivedByteCount ?? 0)
+        unsafe counters.pointee.count(
+            isGood: isGood, readByteCount: readByteCount, writtenByteCount: writtenByteCount)
     }
 
     /// Tasks that have ended for the core and wait for the end of their unsolicited data.

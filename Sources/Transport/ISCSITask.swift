@@ -41,9 +41,14 @@ final class ISCSITask: SendOwner {
     var lease = BufferLease.none
     /// The lease holds only the early data: the whole buffer is to be leased before the command goes on.
     var hasShortLease = false
+    /// The task's buffer is memory of the received batch: it must be its own before the batch goes.
+    var hasLentBuffer = false
     /// Queued in the outbox of its connection.
     var isInOutbox = false
     var waitsForMemory = false
+
+    /// Of a sampled command; see LatencyRecorder.
+    var stamps = StageStamps()
 
     /// Vectors of its buffer that the kernel has not taken yet.
     private var queuedVectorCount = 0
@@ -77,6 +82,7 @@ final class ISCSITask: SendOwner {
         read = nil
         hasDigestError = false
         hasShortLease = false
+        hasLentBuffer = false
         queuedVectorCount = 0
         isEmitted = false
         isResponseBegun = false
@@ -86,6 +92,8 @@ final class ISCSITask: SendOwner {
         expectedFromInitiator = pdu.writes ? Int(pdu.expectedDataTransferLength) : 0
         expectedToInitiator =
             pdu.reads ? Int(pdu.bidirectionalReadLength ?? (pdu.writes ? 0 : pdu.expectedDataTransferLength)) : 0
+        stamps.received = 0
+        scsi.request.isTimed = false
         scsi.tag = UInt64(pdu.initiatorTaskTag)
         scsi.lun = pdu.lun
         scsi.cdb = pdu.cdb

@@ -12,6 +12,7 @@ internal import TargetCore
     let pool = BufferPool()
     let server: ServerState
     let diagnostics: Diagnostics
+    let latencies: LatencyRecorder
 
     private var connections: [ObjectIdentifier: ISCSIConnection] = [:]
     /// Sessions whose connection has gone, kept until no handler holds a command of theirs.
@@ -19,6 +20,8 @@ internal import TargetCore
     /// Connections with something to send at the end of the turn.
     private var unflushed: [ISCSIConnection] = []
     private var unflushedNow: [ISCSIConnection] = []
+    /// Connections that hold what has gathered, and some that did a moment ago.
+    private var holding: [ISCSIConnection] = []
     /// Sessions that gave work to devices in this turn.
     private var busySessions: [ISCSISession] = []
     private var busySessionsNow: [ISCSISession] = []
@@ -35,11 +38,14 @@ internal import TargetCore
     private var unitCounters: [UnsafeMutablePointer<UnitCounters>] = unsafe []
     private var unitCounterIndex: [UnitName: Int] = [:]
 
-    init(loop: EventLoop, mailbox: CompletionMailbox, server: ServerState) {
+    init(loop: EventLoop, mailbox: CompletionMailbox, samples: StatisticsRing, server: ServerState) {
         self.loop = loop
         self.mailbox = mailbox
         self.server = server
         diagnostics = server.diagnostics
+        // Each loop from a seed of its own: they pick different commands.
+        latencies = LatencyRecorder(
+            interval: server.configuration.sampleInterval, ring: samples, seed: loop.now)
         unflushed.reserveCapacity(64)
         unflushedNow.reserveCapacity(64)
         busySessions.reserveCapacity(64)
@@ -66,7 +72,17 @@ internal import TargetCore
         swap(&unflushed, &unflushedNow)
         for connection in unflushedNow { connection.flush() }
         unflushedNow.removeAll(keepingCapacity: true)
+        if !holding.isEmpty { endHolds() }
         if !departed.isEmpty { departed.removeAll() }
+    }
+
+    func hold(_ connection: ISCSIConnection) { holding.append(connection) }
+
+    var deadline: UInt64 { holding.isEmpty ? .max : holding.reduce(.max) { min($0, $1.heldUntil) } }
+
+    private func endHolds() {
+        for connection in holding where connection.heldUntil <= loop.now { connection.flush() }
+        holding.removeAll { $0.heldUntil == .max }
     }
 
     func willFlush(_ connection: ISCSIConnection) { unflushed.append(connection) }
@@ -166,6 +182,7 @@ internal import TargetCore
             if let session = connection.sessionSnapshot() { snapshot.sessions.append(session) }
         }
         snapshot.connectionCount = connections.count
+        snapshot.loops = [LoopCounters(of: self, connectionCount: connections.count)]
         for (name, index) in unitCounterIndex { snapshot.units[name] = unsafe unitCounters[index].pointee }
         return snapshot
     }

@@ -30,6 +30,9 @@ internal import ISCSI
         return unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<end])
     }
 
+    /// All of it has come.
+    var isWhole: Bool { unsafe bytes.count >= frame.totalByteCount }
+
     /// The data segment by itself: for the few PDUs whose data are kept.
     var data: [UInt8] { unsafe Array(dataAtHand) }
 

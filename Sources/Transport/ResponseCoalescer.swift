@@ -65,6 +65,7 @@ open class SendOwner {
     }
 
     package var isEmpty: Bool { usedSlots == 0 }
+    package var queuedPDUCount: Int { usedSlots }
     package var hasRoom: Bool { usedSlots < Self.slotCount }
 
     // MARK: Queueing
@@ -105,6 +106,20 @@ open class SendOwner {
         unsafe owners[endVector] = unsafe Vector(owner: owner, endsPDU: false)
         endVector += 1
         queuedByteCount += byteCount
+    }
+
+    /// What is queued of `owner` inside `old` is sent from the same place of the memory at `new` instead.
+    package func move(
+        vectorsOf owner: SendOwner, from old: UnsafeRawBufferPointer, to new: UnsafeMutableRawPointer?
+    ) {
+        guard let start = old.baseAddress, let new = unsafe new else { return }
+        for index in firstVector..<endVector {
+            guard let base = unsafe vectors[index].iov_base,
+                unsafe owners[index].owner?.toOpaque() == Unmanaged.passUnretained(owner).toOpaque()
+            else { continue }
+            // A vector with an owner points into that owner's data.
+            unsafe vectors[index].iov_base = new + (UnsafeRawPointer(base) - start)
+        }
     }
 
     private func moveVectorsDown() {

@@ -28,12 +28,18 @@ public struct ISCSIServerConfiguration: Sendable {
     public var highWaterByteCount = 16 << 20
     /// Bytes of owed responses below which it takes requests again.
     public var lowWaterByteCount = 4 << 20
+    /// When responses leave.
+    public var coalescing = CoalescingPolicy.turn
     public var loginTimeoutMilliseconds: UInt64 = 15_000
     /// Silence of a logged-in peer after which the server sends a NOP-In; the same time again, and the connection is
     /// dropped. 0 never asks.
     public var keepaliveMilliseconds: UInt64 = 30_000
     /// How long `stop` waits for commands under way.
     public var stopTimeoutMilliseconds: UInt64 = 5_000
+    /// Of so many commands one is timed, on average: a power of two; 0: none.
+    public var sampleInterval = 64
+    /// Called in a loop's thread when many samples wait for `ISCSIServer.drainSamples`. Must not wait.
+    public var whenSamplesWait: @Sendable () -> Void = {}
 
     /// How the loops ask the kernel.
     public var poller = PollerChoice.auto

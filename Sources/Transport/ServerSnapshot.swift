@@ -12,6 +12,14 @@ public struct UnitCounters: Sendable, Equatable {
 
     public init() {}
 
+    /// A command has ended.
+    @inline(__always) mutating func count(isGood: Bool, readByteCount: UInt64, writtenByteCount: UInt64) {
+        commandCount &+= 1
+        if !isGood { failedCommandCount &+= 1 }
+        self.readByteCount &+= readByteCount
+        self.writtenByteCount &+= writtenByteCount
+    }
+
     mutating func add(_ other: UnitCounters) {
         commandCount += other.commandCount
         failedCommandCount += other.failedCommandCount
@@ -39,6 +47,7 @@ public struct ConnectionCounters: Sendable, Equatable {
     public var sendCallCount: UInt64 = 0
     public var sentByteCount: UInt64 = 0
     public var sentPDUCount: UInt64 = 0
+    public var coalescing = CoalescingCounters()
 
     public init() {}
 
@@ -49,6 +58,7 @@ public struct ConnectionCounters: Sendable, Equatable {
         sendCallCount += other.sendCallCount
         sentByteCount += other.sentByteCount
         sentPDUCount += other.sentPDUCount
+        coalescing.add(other.coalescing)
     }
 }
 
@@ -68,6 +78,10 @@ public struct SessionSnapshot: Sendable {
     /// Bytes of data buffers on loan.
     public let bufferByteCount: Int
     public let counters: ConnectionCounters
+    /// Names the session in samples.
+    public let number: UInt64
+    /// Its commands that have ended.
+    public let unitCounters: UnitCounters
 }
 
 /// The server at one moment, loop by loop.
@@ -82,6 +96,7 @@ public struct ServerSnapshot: Sendable {
     public internal(set) var failedLoginCount: UInt64 = 0
     /// Connections dropped because of what the peer sent.
     public internal(set) var protocolErrorCount: UInt64 = 0
+    public internal(set) var loops: [LoopCounters] = []
     /// How the loops ask the kernel: "epoll" or "io_uring".
     public internal(set) var pollerName = ""
 
@@ -97,5 +112,6 @@ public struct ServerSnapshot: Sendable {
         loginCount += other.loginCount
         failedLoginCount += other.failedLoginCount
         protocolErrorCount += other.protocolErrorCount
+        loops += other.loops
     }
 }

@@ -17,6 +17,7 @@ final class ServerState: Sendable {
     /// The name of the poller that the first loop made.
     private let poller = Mutex<String?>(nil)
     private let connectionCount = Atomic<Int>(0)
+    private let sessionCount = Atomic<UInt64>(0)
 
     init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
         self.configuration = configuration
@@ -62,6 +63,9 @@ final class ServerState: Sendable {
         releaseConnection()
         return false
     }
+
+    /// What statistics call a session: never used again, unlike its TSIH.
+    func nextSessionNumber() -> UInt64 { sessionCount.add(1, ordering: .relaxed).newValue }
 
     func releaseConnection() { connectionCount.subtract(1, ordering: .relaxed) }
 }

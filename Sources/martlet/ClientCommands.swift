@@ -58,3 +58,35 @@ struct LUNsCommand: ParsableCommand {
         StandardOutput.write(options.json ? JSON.text(luns) : LUNReport.table(luns))
     }
 }
+
+/// `martlet stats`.
+struct StatsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stats", abstract: "Tells how busy a running server is, and where its time goes.",
+        discussion: """
+            Rates are those since the last call of martlet stats. Times are those of the commands that the server \
+            sampled (serve --stats-sample).
+
+            Examples:
+              martlet stats
+              martlet stats --lun \(Configuration.defaultTargetName)/0 --json
+              martlet stats --session 1
+            """)
+
+    @OptionGroup var options: ClientOptions
+
+    @Option(help: ArgumentHelp("Only this LUN.", valueName: "target/lun"))
+    var lun: String?
+
+    @Option(help: ArgumentHelp("Only the sessions of this TSIH or initiator.", valueName: "tsih|initiator"))
+    var session: String?
+
+    @Flag(help: "After this, counts, times and rates begin anew.")
+    var reset = false
+
+    mutating func run() throws {
+        let selection = try StatisticsSelection(lun: lun, session: session)
+        let report = try selection.apply(to: options.client.statistics(isReset: reset))
+        StandardOutput.write(options.json ? JSON.text(report) : report.table())
+    }
+}

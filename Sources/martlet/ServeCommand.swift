@@ -77,6 +77,12 @@ struct ServeCommand: ParsableCommand {
         help: ArgumentHelp("A folder for what must outlive the process; made when it is not there.", valueName: "dir"))
     var stateDir: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Time one of N commands for martlet stats: a power of two, or 0 for none. (default: 64, or as the file says)",
+            valueName: "n"))
+    var statsSample: Int?
+
     @Option(help: "Tell this and what is graver: \(Log.levels.joined(separator: ", ")).")
     var logLevel: String = "info"
 
@@ -101,6 +107,7 @@ struct ServeCommand: ParsableCommand {
         options.controlPath = control
         options.metricsAddress = metrics
         options.stateDirectory = stateDir
+        options.sampleInterval = statsSample
         options.lunSpecifications = luns
         try Server.run(options)
     }

@@ -13,6 +13,12 @@ struct ControlSocketTests {
         let fixed: ServerReport
 
         func report() async -> ServerReport { fixed }
+
+        func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport {
+            var report = StatisticsReport()
+            report.seconds = [.look: 1, .call: 2, .reset: 3][purpose] ?? 0
+            return report
+        }
     }
 
     private static let report: ServerReport = {
@@ -56,7 +62,11 @@ struct ControlSocketTests {
             #expect(try client.status() == Self.report.status)
             #expect(try client.sessions() == Self.report.sessions)
             #expect(try client.luns() == Self.report.luns)
-            #expect(try client.metrics() == OpenMetrics.text(Self.report))
+            #expect(try client.statistics().seconds == 2)
+            #expect(try client.statistics(isReset: true).seconds == 3)
+            var statistics = StatisticsReport()
+            statistics.seconds = 1
+            #expect(try client.metrics() == OpenMetrics.text(Self.report, statistics))
         }
     }
 

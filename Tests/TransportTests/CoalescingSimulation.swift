@@ -37,7 +37,10 @@ final class CoalescingSimulation {
     private var requestOrder = SimulationQueue<(end: Int, command: Int)>()
     private var requestBytes = 0
 
+    private var clientStop = 0
+
     // The server.
+    private var serverStop = 0
     private var serverFree = 0
     private var isAsleep = true
     private var busyTime = 0
@@ -90,6 +93,14 @@ final class CoalescingSimulation {
         return result
     }
 
+    /// The time at which a party goes on that is at work at `time`.
+    private func afterStops(_ time: Int, _ nextStop: inout Int) -> Int {
+        guard time >= nextStop else { return time }
+        let end = max(time, nextStop + exponential(mean: costs.stopLength))
+        nextStop = end + exponential(mean: costs.stopInterval)
+        return end
+    }
+
     private func exponential(mean: Int) -> Int {
         Int(-Double(mean) * log(Double.random(in: Double.leastNonzeroMagnitude..<1, using: &generator)))
     }
@@ -125,7 +136,9 @@ final class CoalescingSimulation {
         }
         isClientPlanned = false
         guard let taken = responses.takeArrivals(until: time) else { return }
-        var now = time + costs.clientTurn + costs.clientReceive + taken.segmentCount * costs.clientSegment
+        var now =
+            afterStops(time, &clientStop) + costs.clientTurn + costs.clientReceive + taken.segmentCount
+            * costs.clientSegment
         var count = 0
         while let next = responseOrder.first, next.end <= taken.end {
             _ = responseOrder.removeFirst()
@@ -182,7 +195,7 @@ final class CoalescingSimulation {
     }
 
     private func turn(at start: Int) -> Int {
-        var now = start + costs.turn
+        var now = afterStops(start, &serverStop) + costs.turn
         var requestCount = 0
         if let taken = requests.takeArrivals(until: now) {
             now += costs.receive

@@ -22,6 +22,9 @@ struct SimulationCosts: Sendable {
     var transmit = 6_000
     var segment = 400
     var setOption = 600
+    /// Each party is stopped now and then, by interrupts and other threads: mean interval and length.
+    var stopInterval = 3_000_000
+    var stopLength = 60_000
 
     // The initiator, which polls.
     var clientTurn = 500

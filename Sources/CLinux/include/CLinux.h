@@ -45,6 +45,7 @@
 
 #include "CLinuxTransport.h"
 #include "CLinuxFiles.h"
+#include "CLinuxNuma.h"
 #include "CLinuxSockets.h"
 #include "CLinuxThreads.h"
 #include "CLinuxUring.h"

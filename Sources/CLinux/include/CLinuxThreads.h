@@ -21,6 +21,18 @@ static inline uint64_t clinux_monotonic_nanoseconds(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/// Blocks the calling thread for so long, or until a signal handler has run.
+static inline void clinux_sleep(uint64_t nanoseconds) {
+    struct timespec time = {
+        .tv_sec = (time_t)(nanoseconds / 1000000000u),
+        .tv_nsec = (long)(nanoseconds % 1000000000u),
+    };
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
+/// How much later than it asked for the kernel may wake the calling thread, to wake several at once.
+void clinux_set_timer_slack(unsigned long nanoseconds);
+
 static inline int clinux_thread_id(void) { return (int)syscall(SYS_gettid); }
 
 /// Starts a joinable thread with a stack of `stack_byte_count` bytes and a name (the first 15 characters count).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EventLoop
+internal import Transport
 
 /// How the server's loops work: the section "performance" of a configuration file, and the options of
 /// `martlet serve` that come before it.
@@ -42,4 +43,16 @@ public struct PerformanceSettings: Equatable, Sendable {
     public var sampleInterval: Int?
 
     public init() {}
+
+    /// What the server is told of coalescing; nil: nothing, it has its own choice.
+    func policy() throws(Failure) -> CoalescingPolicy? {
+        guard let coalescing else { return nil }
+        do throws(CoalescingSettingError) {
+            let bounds = try CoalescingBounds(
+                maximumHoldMicroseconds: holdMicroseconds ?? CoalescingBounds.standardMaximumHoldMicroseconds)
+            return try CoalescingPolicy(parsing: coalescing.rawValue, bounds: bounds)
+        } catch {
+            throw .usage(error.description)
+        }
+    }
 }

@@ -15,6 +15,8 @@ public struct ServeOptions: Sendable {
     public var controlPath: String?
     public var metricsAddress: String?
     public var stateDirectory: String?
+    /// Of so many commands one is timed; nil: as the file says, or the default.
+    public var sampleInterval: Int?
     public var lunSpecifications: [String] = []
 
     public init() {}
@@ -50,6 +52,7 @@ public struct ServeOptions: Sendable {
     private func addPerformance(to settings: inout PerformanceSettings) throws(Failure) {
         let words: [(PerformanceKey, String?)] = [
             (.loops, loopCount.map { "\($0)" }), (.poller, poller), (.coalesce, coalescing), (.polling, polling),
+            (.statsSample, sampleInterval.map { "\($0)" }),
         ]
         for (key, word) in words {
             guard let word else { continue }

@@ -19,20 +19,26 @@ public struct ControlClient: Sendable {
     public func sessions() throws(Failure) -> [SessionReport] { try get(ControlRoutes.sessionsPath) }
     public func luns() throws(Failure) -> [LUNReport] { try get(ControlRoutes.lunsPath) }
 
+    /// `isReset`: they begin anew after this.
+    public func statistics(isReset: Bool = false) throws(Failure) -> StatisticsReport {
+        try isReset
+            ? get(ControlRoutes.statisticsResetPath, method: "POST") : get(ControlRoutes.statisticsPath)
+    }
+
     /// OpenMetrics text.
     public func metrics() throws(Failure) -> String {
         String(decoding: try body(of: ControlRoutes.metricsPath), as: UTF8.self)
     }
 
-    private func get<Value: Decodable>(_ target: String) throws(Failure) -> Value {
-        guard let value = JSON.decode(Value.self, from: try body(of: target)) else {
+    private func get<Value: Decodable>(_ target: String, method: String = "GET") throws(Failure) -> Value {
+        guard let value = JSON.decode(Value.self, from: try body(of: target, method: method)) else {
             throw .runTime("the server at \(path) answers \(target) in words of another version: update one of the two")
         }
         return value
     }
 
-    private func body(of target: String) throws(Failure) -> [UInt8] {
-        let response = HTTPClientResponse(try exchange(target))
+    private func body(of target: String, method: String = "GET") throws(Failure) -> [UInt8] {
+        let response = HTTPClientResponse(try exchange(method, target))
         guard let response, response.isComplete else {
             throw .runTime("what listens at \(path) does not answer as a martlet server does: name another --control")
         }
@@ -43,7 +49,7 @@ public struct ControlClient: Sendable {
     }
 
     /// All bytes of the answer: the server closes after it.
-    private func exchange(_ target: String) throws(Failure) -> [UInt8] {
+    private func exchange(_ method: String, _ target: String) throws(Failure) -> [UInt8] {
         guard let address = UnixSocketAddress(path) else {
             throw .usage("--control \"\(path)\" is no path for a socket")
         }
@@ -51,7 +57,8 @@ public struct ControlClient: Sendable {
             let socket = try LocalSocket(.stream)
             try socket.setTimeout(seconds: Self.timeoutSeconds)
             try socket.connect(to: address)
-            try socket.send(Array("GET \(target) HTTP/1.1\r\nHost: martlet\r\nConnection: close\r\n\r\n".utf8))
+            let head = "\(method) \(target) HTTP/1.1\r\nHost: martlet\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            try socket.send(Array(head.utf8))
             var bytes: [UInt8] = []
             while bytes.count <= Self.maximumResponseByteCount {
                 let chunk = try socket.receive(limit: Self.chunkByteCount)

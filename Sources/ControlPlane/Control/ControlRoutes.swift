@@ -8,6 +8,8 @@ enum ControlRoutes {
     static let statusPath = "/v1/status"
     static let sessionsPath = "/v1/sessions"
     static let lunsPath = "/v1/luns"
+    static let statisticsPath = "/v1/stats"
+    static let statisticsResetPath = "/v1/stats/reset"
     static let metricsPath = "/metrics"
 
     typealias Route = (route: HTTPRoute, handler: any HTTPHandler)
@@ -17,25 +19,33 @@ enum ControlRoutes {
             json(statusPath, source) { JSON.data($0.status) },
             json(sessionsPath, source) { JSON.data($0.sessions) },
             json(lunsPath, source) { JSON.data($0.luns) },
+            answer(.GET, statisticsPath, type: jsonType) { JSON.data(await source.statistics(.call)) },
+            answer(.POST, statisticsResetPath, type: jsonType) { JSON.data(await source.statistics(.reset)) },
         ]
     }
 
     static func metrics(_ source: any StatusSource) -> [Route] {
-        [get(metricsPath, type: OpenMetrics.contentType) { Data(OpenMetrics.text(await source.report()).utf8) }]
+        [
+            answer(.GET, metricsPath, type: OpenMetrics.contentType) {
+                Data(OpenMetrics.text(await source.report(), await source.statistics(.look)).utf8)
+            }
+        ]
     }
+
+    private static let jsonType = "application/json"
 
     private static func json(
         _ path: String, _ source: any StatusSource, _ part: @escaping @Sendable (ServerReport) -> Data
     ) -> Route {
-        get(path, type: "application/json") { part(await source.report()) }
+        answer(.GET, path, type: jsonType) { part(await source.report()) }
     }
 
-    private static func get(
-        _ path: String, type: String, _ body: @escaping @Sendable () async -> Data
+    private static func answer(
+        _ method: HTTPMethod, _ path: String, type: String, _ body: @escaping @Sendable () async -> Data
     ) -> Route {
         let handler = ClosureHTTPHandler { _ in
             HTTPResponse(statusCode: .ok, headers: [.contentType: type], body: await body())
         }
-        return (HTTPRoute(methods: [.GET], path: path), handler)
+        return (HTTPRoute(methods: [method], path: path), handler)
     }
 }

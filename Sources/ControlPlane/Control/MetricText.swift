@@ -27,13 +27,20 @@ struct MetricText {
     }
 
     mutating func add(_ name: String, _ kind: Kind, _ help: String, _ samples: [Sample]) {
-        text += "# TYPE \(name) \(kind.rawValue)\n"
+        describe(name, kind.rawValue, help)
+        for sample in samples { add(sample: name + kind.suffix, sample.labels, sample.value) }
+    }
+
+    /// The beginning of a family. Its samples follow.
+    mutating func describe(_ name: String, _ type: String, _ help: String) {
+        text += "# TYPE \(name) \(type)\n"
         if let unit = Self.units.first(where: { name.hasSuffix("_\($0)") }) { text += "# UNIT \(name) \(unit)\n" }
         text += "# HELP \(name) \(Self.escaped(help))\n"
-        for sample in samples {
-            let labels = sample.labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
-            text += name + kind.suffix + (labels.isEmpty ? "" : "{\(labels)}") + " \(Self.number(sample.value))\n"
-        }
+    }
+
+    mutating func add(sample name: String, _ labels: [(name: String, value: String)], _ value: Double) {
+        let labels = labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
+        text += name + (labels.isEmpty ? "" : "{\(labels)}") + " \(Self.number(value))\n"
     }
 
     /// The whole text, with the end that the format asks for.

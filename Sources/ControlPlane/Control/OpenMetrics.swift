@@ -4,11 +4,12 @@
 public enum OpenMetrics {
     public static let contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-    public static func text(_ report: ServerReport) -> String {
+    public static func text(_ report: ServerReport, _ statistics: StatisticsReport? = nil) -> String {
         var text = MetricText()
         addServer(report.status, to: &text)
         addTraffic(report.status.traffic, to: &text)
         addLUNs(report.luns, to: &text)
+        if let statistics { add(statistics, to: &text) }
         return text.ended()
     }
 

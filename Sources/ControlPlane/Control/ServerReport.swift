@@ -5,6 +5,7 @@ internal import Transport
 /// Whoever can tell how the server is.
 public protocol StatusSource: Sendable {
     func report() async -> ServerReport
+    func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport
 }
 
 /// The server at one moment: what the control socket answers with, and what the client verbs read.

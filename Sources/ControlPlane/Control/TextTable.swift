@@ -14,6 +14,11 @@ struct TextTable {
         rows.append(cells.map { cell in String(cell.map { $0.isNewline ? " " : $0 }.filter { $0 >= " " }) })
     }
 
+    /// A line of words in which peers' may stand.
+    static func line(_ words: String) -> String {
+        String(words.map { $0.isNewline ? " " : $0 }.filter { $0 >= " " }) + "\n"
+    }
+
     func text() -> String {
         let lines = [headings] + rows
         let widths = headings.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }

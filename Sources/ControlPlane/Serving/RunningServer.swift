@@ -2,6 +2,7 @@
 
 internal import Dispatch
 internal import Foundation
+internal import HandlerHost
 internal import Logging
 internal import TargetCore
 internal import Transport
@@ -21,11 +22,16 @@ final class RunningServer: StatusSource {
     /// In the order of the targets, then of their numbers.
     let luns: [LUN]
     private let server: ISCSIServer
+    private let statistics: ServerStatistics
     private let targetNames: [String]
     private let startTime = Date()
 
-    private init(server: ISCSIServer, portals: [PortalAddress], targetNames: [String], luns: [LUN]) {
+    private init(
+        server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], targetNames: [String],
+        luns: [LUN]
+    ) {
         self.server = server
+        self.statistics = statistics
         self.portals = portals
         self.targetNames = targetNames
         self.luns = luns
@@ -44,16 +50,30 @@ final class RunningServer: StatusSource {
         settings.keptBufferCount = performance.bufferCount
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
+        if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
+        settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
+        let statistics = ServerStatistics(
+            sampleInterval: settings.sampleInterval, targetNames: assembly.targets.map(\.name),
+            units: configuration.targets.flatMap { target in
+                target.luns.keys.map { UnitName(targetName: target.name, lun: $0) }
+            }, now: Environment.monotonicSeconds)
+        settings.whenSamplesWait = { [statistics] in statistics.samplesWait { Environment.monotonicSeconds } }
         let server = ISCSIServer(
             configuration: settings, targets: assembly.targets, diagnostics: Log.diagnostics(logger))
+        statistics.attach { [weak server] body in server?.drainSamples(body) }
         let bound: [PortalAddress]
         do throws(ServerError) {
             bound = try server.start()
         } catch {
             throw .runTime(error.description)
         }
+        // The loops take the completions of handlers that announce them by a descriptor: no thread in between.
+        for device in assembly.devices.map(\.device) {
+            guard let descriptor = device.takeOverReaping() else { continue }
+            server.watch(descriptor) { device.reap() }
+        }
         return RunningServer(
-            server: server, portals: bound, targetNames: configuration.targets.map(\.name),
+            server: server, statistics: statistics, portals: bound, targetNames: configuration.targets.map(\.name),
             luns: luns(configuration, assembly, portal: bound.first ?? Configuration.defaultPortal))
     }
 
@@ -78,11 +98,19 @@ final class RunningServer: StatusSource {
 
     // MARK: StatusSource
 
-    func report() async -> ServerReport {
-        // The loops answer from their own threads; a thread that may wait asks them.
-        let snapshot = await withCheckedContinuation { continuation in
+    func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport {
+        statistics.report(StatisticsInput(await snapshot()), purpose, now: Environment.monotonicSeconds)
+    }
+
+    /// The loops answer from their own threads; a thread that may wait asks them.
+    private func snapshot() async -> ServerSnapshot {
+        await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: self.server.snapshot()) }
         }
+    }
+
+    func report() async -> ServerReport {
+        let snapshot = await snapshot()
         var report = ServerReport(snapshot)
         report.status.startTime = startTime.timeIntervalSince1970
         report.status.processorSeconds = Environment.processorSeconds

@@ -37,6 +37,9 @@ enum Environment {
         return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 
+    /// Seconds of a clock that nobody sets.
+    static var monotonicSeconds: Double { Double(clinux_monotonic_nanoseconds()) / 1e9 }
+
     /// User and system seconds of processor time of the process so far.
     static var processorSeconds: Double {
         var time = timespec()

@@ -100,7 +100,7 @@ struct martlet_handler_extension {
      * Where length bytes of the medium from offset on stand in memory, for reads that need no copy. The memory stays
      * readable, without faults, until close returns; what it holds may change with later writes. NULL: the host calls
      * read. Never blocks; called from any thread; the range lies in the medium. A pointer is no promise for other
-     * ranges, nor for the same one later.
+     * ranges, nor for the same one later. The device of a handler that has it is never closed to be opened again.
      */
     const void *(*map_read)(struct tcmu_device *dev, uint64_t offset, uint64_t length);
 

@@ -21,12 +21,29 @@ enum ReadCommands {
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
         let unit = nexus.unit
         let access = try MediumAccess.checked(task, on: unit)
-        return TransferPlan(toInitiator: MediumAccess.byteCount(access.range.count, on: unit))
+        var plan = TransferPlan(toInitiator: MediumAccess.byteCount(access.range.count, on: unit))
+        plan.isMapped = unit.canMapReads && maps(task, access, plan.toInitiator, on: unit)
+        return plan
+    }
+
+    /// Finds the data where the device keeps them. Not for a read that must first see a flush, and not with ORDERED:
+    /// later writes show through until the data are sent, which only tasks without an order among them allow.
+    private static func maps(
+        _ task: SCSITask, _ access: BlockAccess, _ byteCount: Int, on unit: LogicalUnit
+    ) -> Bool {
+        guard task.allowsMappedData, task.attribute == .simple, byteCount > 0,
+            !access.forceUnitAccess || !unit.hasVolatileWriteCache,
+            let data = unsafe unit.device.mapRead(
+                byteOffset: access.range.lba * UInt64(unit.blockByteCount), byteCount: byteCount)
+        else { return false }
+        unsafe task.mappedData = UnsafeRawBufferPointer(start: data, count: byteCount)
+        return true
     }
 
     /// With FUA what a volatile cache holds goes to the medium first, so that the data come from there.
     @Sendable
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        if task.plan.isMapped { return .finished(toInitiator: task.plan.toInitiator) }
         let unit = nexus.unit
         let access = try MediumAccess.access(of: task)
         let byteCount = MediumAccess.byteCount(access.range.count, on: unit)

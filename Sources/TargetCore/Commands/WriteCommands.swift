@@ -21,7 +21,9 @@ enum WriteCommands {
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
         let unit = nexus.unit
         let access = try MediumAccess.checked(task, on: unit)
-        return TransferPlan(fromInitiator: MediumAccess.byteCount(access.range.count, on: unit))
+        var plan = TransferPlan(fromInitiator: MediumAccess.byteCount(access.range.count, on: unit))
+        plan.takesDataAtOnce = unit.copiesWrites
+        return plan
     }
 
     @Sendable
