@@ -108,6 +108,16 @@ struct PlaceTests {
             }
             try withExtendedLifetime(pairs) { try loop.run(limitSeconds: 10) }
         }
+        // Many more get theirs in as few turns as ever.
+        let pairs = try (0..<20).map { _ in try SocketPair() }
+        let owners = pairs.map { _ in PatternOwner() }
+        let streams = try zip(pairs, owners).map { try loop.openStream($0.descriptor, owner: $1) }
+        for pair in pairs { #expect(pair.write(Pattern.bytes(0..<10)) == 10) }
+        let turns = TurnCounter()
+        loop.add(turns)
+        try runTurns(loop) { owners.allSatisfy { $0.offset == 10 } }
+        #expect(turns.count < 8)
+        for stream in streams { stream.close() }
     }
 
     @Test("What comes after close stays in the socket", arguments: PollerKind.allCases)
