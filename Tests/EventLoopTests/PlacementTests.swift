@@ -149,7 +149,7 @@ struct PlacementTests {
             for memory in [LoopPlacement.Memory.preferred(node: node), .bound(node: node)] {
                 do throws(SystemError) {
                     try ThreadPlacement.setMemory(memory)
-                } catch where [EPERM, ENOSYS].contains(error.code) {
+                } catch  where [EPERM, ENOSYS].contains(error.code) {
                     // Containers may forbid it.
                     return
                 }
