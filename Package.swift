@@ -117,7 +117,9 @@ let package = Package(
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
-        .testTarget(name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux"], swiftSettings: tests),
+        .testTarget(
+            name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux", "TargetCore"],
+            swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import EventLoop
+public import EventLoop
 
 /// What one event loop has done.
 public struct LoopCounters: Sendable, Equatable {
@@ -14,6 +14,7 @@ public struct LoopCounters: Sendable, Equatable {
     public var spuriousTurnCount: UInt64 = 0
     /// System calls of other threads that woke the loop.
     public var wakeUpCount: UInt64 = 0
+    public var polling = PollingCounters()
     /// Commands that were timed.
     public var sampledCommandCount: UInt64 = 0
     /// Of those, the ones that statistics never saw.
@@ -27,6 +28,7 @@ public struct LoopCounters: Sendable, Equatable {
         sleepCount = context.loop.sleepCount
         spuriousTurnCount = context.loop.spuriousTurnCount
         wakeUpCount = context.loop.handle.wakeUpCount
+        polling = context.loop.pollingCounters
         sampledCommandCount = context.latencies.sampledCount
         lostSampleCount = context.latencies.lostCount
     }
@@ -37,6 +39,7 @@ public struct LoopCounters: Sendable, Equatable {
         sleepCount += other.sleepCount
         spuriousTurnCount += other.spuriousTurnCount
         wakeUpCount += other.wakeUpCount
+        polling.add(other.polling)
         sampledCommandCount += other.sampledCommandCount
         lostSampleCount += other.lostSampleCount
     }
@@ -87,6 +90,13 @@ extension ServerSnapshot {
             NamedCounter("sleeps", loop.sleepCount, "Turns that began with a wait that could block."),
             NamedCounter("spuriousTurns", loop.spuriousTurnCount, "Turns that found nothing to do."),
             NamedCounter("wakeUps", loop.wakeUpCount, "System calls of other threads that woke a loop."),
+            NamedCounter("spins", loop.polling.spinCount, "Waits that looked without sleeping."),
+            NamedCounter("paidSpins", loop.polling.paidSpinCount, "Of those, the ones that something ended."),
+            NamedCounter(
+                "vainSpinNanoseconds", loop.polling.vainSpinNanoseconds, "Time of looking in which nothing came."),
+            NamedCounter("timedSleeps", loop.polling.timedSleepCount, "Waits that let work gather."),
+            NamedCounter(
+                "pollingChanges", loop.polling.modeChangeCount, "Times that a loop changed its way to wait."),
             NamedCounter("sampledCommands", loop.sampledCommandCount, "Commands that were timed."),
             NamedCounter("lostSamples", loop.lostSampleCount, "Timed commands that found no room in the statistics."),
         ]
