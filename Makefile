@@ -16,7 +16,7 @@ help:
 	@echo "make build     build into build/"
 	@echo "make test      check the style, build, and run every test"
 	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
-	@echo "make bench     measure against the floor and tgt"
+	@echo "make bench     measure against the floor and tgt, and write docs/performance.md; BENCH_FLAGS=--quick tries it"
 	@echo "make soak      the concurrency tests, for longer"
 	@echo "make sanitize  the tests under the address and thread sanitizers"
 	@echo "make format    lay out the sources; make lint only checks"
@@ -48,7 +48,7 @@ test-programs:
 
 bench: build
 	@scripts/install-packages.sh build test bench
-	Benchmarks/run.sh "$(BUILD)/bin/martlet"
+	BENCH_BUILD="$(BUILD)/bench" Benchmarks/run.sh "$(BUILD)/bin/martlet" --document $(BENCH_FLAGS)
 
 # The sanitizers see what runs inside the test process; the programs under test stay as they are.
 sanitize: test-programs

@@ -54,6 +54,7 @@ let package = Package(
         // For Benchmarks/micro.
         .library(name: "DataPath", targets: ["SCSI", "ISCSI", "TargetCore", "HandlerHost"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
+        .library(name: "handler_aio", type: .dynamic, targets: ["handler_aio"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
         .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
     ],
@@ -88,6 +89,13 @@ let package = Package(
             name: "HandlerHost", dependencies: ["HandlerABI", "CHandlerHost", "CLinux", "TargetCore", "SCSI"],
             swiftSettings: strict + dataPath),
 
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "EventLoop", "CLinux", "ISCSI", "SCSI", .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict + dataPath),
+
         // Level 4 and 5.
         .target(
             name: "ControlPlane",
@@ -102,12 +110,17 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "martlet",
-            dependencies: ["ControlPlane", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "ControlPlane", "LoadGenerator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
         // Plugins: loaded by path, never linked.
         .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
         .target(name: "handler_uring", dependencies: ["HandlerABI"], path: "Plugins/uring", cSettings: c),
+        .target(
+            name: "handler_aio", dependencies: ["HandlerABI"], path: "Plugins/aio", cSettings: c,
+            linkerSettings: [.linkedLibrary("aio")]),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
@@ -116,10 +129,13 @@ let package = Package(
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: tests),
+        .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(
             name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux", "TargetCore"],
             swiftSettings: tests),
+        .testTarget(
+            name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "ISCSI", "SCSI"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
@@ -129,7 +145,7 @@ let package = Package(
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
-        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi"], swiftSettings: tests),
+        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CSandbox"], swiftSettings: tests),
         .testTarget(name: "TidyTests", swiftSettings: tests),
     ]
 )

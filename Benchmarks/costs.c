@@ -29,6 +29,7 @@ enum {
     AREA_BYTES = 256 << 20,      // as the servers' area: most of it is in no cache
     ONE_RECEIVE_BYTES = 256 << 10,
     MOST_PDUS = 128,
+    MOST_REPETITIONS = 10000,    // of a batch
     SLEEP_ENOUGH_NS = 20000,     // until a waiter surely sleeps
 };
 
@@ -87,17 +88,22 @@ static double null_call(void)
     return (double)(now(CLOCK_MONOTONIC) - begin) / rounds;
 }
 
-/// From somewhere in the area to the same buffer, as a read is copied.
-static double copy_of_block(void)
+/// A block, to or from somewhere in the area, or from one place that is in the cache to another.
+static double copy_of_block(bool from_area, bool to_area)
 {
-    static uint8_t buffer[BLOCK_BYTES];
+    static uint8_t here[BLOCK_BYTES], there[BLOCK_BYTES];
     uint64_t begin = now(CLOCK_MONOTONIC);
     for (unsigned i = 0; i < rounds; i++) {
-        memcpy(buffer, random_block(), BLOCK_BYTES);
-        __asm__ volatile("" : : "r"(buffer) : "memory");
+        uint8_t *to = to_area ? random_block() : there;
+        memcpy(to, from_area ? random_block() : here, BLOCK_BYTES);
+        __asm__ volatile("" : : "r"(to) : "memory");
     }
     return (double)(now(CLOCK_MONOTONIC) - begin) / rounds;
 }
+
+static double copy_out_of_area(void) { return copy_of_block(true, false); }
+static double copy_into_area(void) { return copy_of_block(false, true); }
+static double copy_within_cache(void) { return copy_of_block(false, false); }
 
 // MARK: wake-up
 
@@ -187,44 +193,68 @@ struct exchange {
     double send_ns, receive_ns;  // of the whole batch, in the fewest calls that the socket allows
 };
 
-/// A batch of PDUs, headers alone or with a block of the area each, from one end to the other.
+static void add_iovecs(struct iovec *vectors, size_t *count, unsigned pdus, bool with_data)
+{
+    static uint8_t header[HEADER_BYTES];
+    for (unsigned pdu = 0; pdu < pdus; pdu++) {
+        vectors[(*count)++] = (struct iovec){header, HEADER_BYTES};
+        if (with_data)
+            vectors[(*count)++] = (struct iovec){random_block(), BLOCK_BYTES};
+    }
+}
+
+/// How many of the vectors have gone, when `left` more bytes have; the first of the others loses what it had sent.
+static size_t advance(struct iovec *vectors, size_t first, size_t left)
+{
+    while (left > 0) {
+        size_t part = left < vectors[first].iov_len ? left : vectors[first].iov_len;
+        vectors[first].iov_base = (uint8_t *)vectors[first].iov_base + part;
+        vectors[first].iov_len -= part;
+        left -= part;
+        first += vectors[first].iov_len == 0;
+    }
+    return first;
+}
+
+/// A batch of PDUs, headers alone or with a block of the area each, once from one end to the other.
+static struct exchange exchange_once(unsigned pdus, bool with_data)
+{
+    static uint8_t received[ONE_RECEIVE_BYTES];
+    static struct iovec vectors[2 * MOST_PDUS];
+    struct exchange spent = {0};
+    size_t count = 0, first = 0, total = (size_t)pdus * (HEADER_BYTES + (with_data ? BLOCK_BYTES : 0));
+    add_iovecs(vectors, &count, pdus, with_data);
+    for (size_t arrived = 0; arrived < total;) {
+        struct msghdr message = {.msg_iov = vectors + first, .msg_iovlen = count - first};
+        if (first < count) {
+            uint64_t begin = now(CLOCK_MONOTONIC);
+            ssize_t step = sendmsg(ends[0], &message, MSG_DONTWAIT);
+            spent.send_ns += (double)(now(CLOCK_MONOTONIC) - begin);
+            first = advance(vectors, first, step > 0 ? (size_t)step : 0);
+        }
+        uint64_t begin = now(CLOCK_MONOTONIC);
+        ssize_t step = recv(ends[1], received, sizeof received, MSG_DONTWAIT);
+        spent.receive_ns += (double)(now(CLOCK_MONOTONIC) - begin);
+        arrived += step > 0 ? (size_t)step : 0;
+    }
+    return spent;
+}
+
+/// The medians of many, since a thread that is put aside in the middle of a call says nothing about the call.
 static struct exchange exchange(unsigned pdus, bool with_data)
 {
-    static uint8_t header[HEADER_BYTES], received[ONE_RECEIVE_BYTES];
-    static struct iovec vectors[2 * MOST_PDUS];
-    unsigned repetitions = rounds * 4 / (pdus + 3) + 10;
-    uint64_t send_ns = 0, receive_ns = 0;
-    for (unsigned i = 0; i < repetitions; i++) {
-        size_t count = 0, total = 0, sent = 0, arrived = 0, first = 0;
-        for (unsigned pdu = 0; pdu < pdus; pdu++) {
-            vectors[count++] = (struct iovec){header, HEADER_BYTES};
-            if (with_data)
-                vectors[count++] = (struct iovec){random_block(), BLOCK_BYTES};
-        }
-        for (size_t j = 0; j < count; j++)
-            total += vectors[j].iov_len;
-        while (arrived < total) {
-            struct msghdr message = {.msg_iov = vectors + first, .msg_iovlen = count - first};
-            uint64_t begin = now(CLOCK_MONOTONIC);
-            ssize_t step = sent < total ? sendmsg(ends[0], &message, MSG_DONTWAIT) : 0;
-            uint64_t between = now(CLOCK_MONOTONIC);
-            send_ns += sent < total ? between - begin : 0;
-            for (size_t left = step > 0 ? (size_t)step : 0; left > 0;) {
-                size_t part = left < vectors[first].iov_len ? left : vectors[first].iov_len;
-                vectors[first].iov_base = (uint8_t *)vectors[first].iov_base + part;
-                vectors[first].iov_len -= part;
-                left -= part;
-                sent += part;
-                first += vectors[first].iov_len == 0;
-            }
-            begin = now(CLOCK_MONOTONIC);
-            step = recv(ends[1], received, sizeof received, MSG_DONTWAIT);
-            receive_ns += now(CLOCK_MONOTONIC) - begin;
-            if (step > 0)
-                arrived += (size_t)step;
-        }
+    static double send[MOST_REPETITIONS], receive[MOST_REPETITIONS];
+    unsigned count = rounds * 4 / (pdus + 3) + 10;
+    if (count > MOST_REPETITIONS)
+        count = MOST_REPETITIONS;
+    for (unsigned i = 0; i < count; i++) {
+        struct exchange spent = exchange_once(pdus, with_data);
+        send[i] = spent.send_ns;
+        receive[i] = spent.receive_ns;
     }
-    return (struct exchange){(double)send_ns / repetitions, (double)receive_ns / repetitions};
+    qsort(send, count, sizeof send[0], by_value);
+    qsort(receive, count, sizeof receive[0], by_value);
+    return (struct exchange){send[count / 2], receive[count / 2]};
 }
 
 static void print_exchanges(const char *name, bool with_data)
@@ -232,16 +262,9 @@ static void print_exchanges(const char *name, bool with_data)
     static const unsigned batches[] = {1, 2, 4, 8, 16, 32, 64, 128};
     printf(", \"%s\": [", name);
     for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
-        double send[5], receive[5];
-        for (int j = 0; j < 5; j++) {
-            struct exchange found = exchange(batches[i], with_data);
-            send[j] = found.send_ns;
-            receive[j] = found.receive_ns;
-        }
-        qsort(send, 5, sizeof send[0], by_value);
-        qsort(receive, 5, sizeof receive[0], by_value);
-        printf("%s{\"pdus\": %u, \"send_ns\": %.0f, \"receive_ns\": %.0f}", i ? ", " : "", batches[i], send[2],
-               receive[2]);
+        struct exchange found = exchange(batches[i], with_data);
+        printf("%s{\"pdus\": %u, \"send_ns\": %.0f, \"receive_ns\": %.0f}", i ? ", " : "", batches[i], found.send_ns,
+               found.receive_ns);
     }
     printf("]");
 }
@@ -258,8 +281,10 @@ int main(int argc, char **argv)
     madvise(area, AREA_BYTES, MADV_HUGEPAGE);
     memset(area, 1, AREA_BYTES);
     connect_ends();
-    printf("{\"clock_ns\": %.1f, \"null_call_ns\": %.1f, \"copy_4k_ns\": %.1f, \"wake_up_ns\": %.0f",
-           typical(clock_reading), typical(null_call), typical(copy_of_block), typical(wake_up));
+    printf("{\"clock_ns\": %.1f, \"null_call_ns\": %.1f, \"wake_up_ns\": %.0f", typical(clock_reading),
+           typical(null_call), typical(wake_up));
+    printf(", \"copy_out_ns\": %.1f, \"copy_in_ns\": %.1f, \"copy_cached_ns\": %.1f", typical(copy_out_of_area),
+           typical(copy_into_area), typical(copy_within_cache));
     print_exchanges("headers", false);
     print_exchanges("blocks", true);
     printf("}\n");

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from bench import document, machine, options, part_allocations, part_calls, part_cells, part_coalesce, part_costs
-from bench import part_files, part_idle, part_micro, tables
+from bench import part_files, part_idle, part_micro, part_profile, tables
 from bench.results import Results
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -18,6 +18,7 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MEASURES: dict[str, Callable[[options.Options], dict[str, Any]]] = {
     "cells": part_cells.measure,
     "calls": part_calls.measure,
+    "profile": part_profile.measure,
     "allocations": part_allocations.measure,
     "idle": part_idle.measure,
     "micro": part_micro.measure,

@@ -5,9 +5,9 @@
 set -euo pipefail
 
 declare -A sets=(
-    [build]="g++ git"
+    [build]="g++ git libaio-dev"
     [test]="libiscsi-bin libiscsi-dev pkg-config qemu-block-extra qemu-utils zlib1g"
-    [bench]="libiscsi-dev pkg-config tgt"
+    [bench]="fio linux-perf python3-matplotlib strace tgt valgrind"
 )
 
 is_installed() {

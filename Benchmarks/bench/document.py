@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from . import plots, tables
 from .model import PARTS, splits
-from .options import BENCHMARKS
+from .options import BENCHMARKS, ROOT
 from .results import MARTLETS, Results
 
-TEMPLATE = BENCHMARKS / "performance.template.md"
+TEMPLATE = BENCHMARKS / "performance.md.in"
 
 
 def _conditions(results: Results) -> str:
@@ -36,7 +36,8 @@ def _costs_table(results: Results) -> str:
         return "Not measured."
     rows = [["a system call that does nothing", f"{costs['null_call_ns']:.0f}"],
             ["falling asleep in epoll_wait and being woken, beyond the call", f"{costs['wake_up_ns']:.0f}"],
-            ["copying 4 KiB out of 256 MiB", f"{costs['copy_4k_ns']:.0f}"],
+            ["copying 4 KiB out of 256 MiB; into 256 MiB; within the cache",
+             f"{costs['copy_out_ns']:.0f}; {costs['copy_in_ns']:.0f}; {costs['copy_cached_ns']:.0f}"],
             ["reading the clock", f"{costs['clock_ns']:.0f}"]]
     for name, words in (("headers", "headers"), ("blocks", "headers with 4 KiB each")):
         for point in costs[name]:
@@ -73,6 +74,7 @@ FIELDS: dict[str, Callable[[Results], str]] = {
         "load": "load", "server": "server", "iops": "IOPS", "fio_iops": "fio's IOPS", "ratio": "ratio",
         "note": "range"}),
     "coalesce": lambda results: results.part("coalesce").get("markdown", "Not measured."),
+    "profile": tables.profile_lists,
     "not_run": tables.not_run,
 }
 
@@ -85,7 +87,7 @@ def terminal(results: Results) -> str:
                   "Server CPU per command as a ratio: the median of the rounds (and their range):",
                   tables.ratios_table(results),
                   "Latency seen by the initiator, median / 99th percentile in µs:", tables.latency_table(results)]
-    for part, title in (("calls", "System calls and sleeps:"), ("micro", "Microbenchmarks:"),
+    for part, title in (("calls", "System calls and sleeps:"), ("profile", "Profiles:"), ("micro", "Microbenchmarks:"),
                         ("costs", "What this machine asks for:"), ("model", "Where the microseconds go:"),
                         ("files", "Files with O_DIRECT:")):
         if results.part(part) or (part == "model" and results.rounds and results.part("costs")):
@@ -97,5 +99,14 @@ def write(results: Results, path: pathlib.Path) -> list[pathlib.Path]:
     """The document and its plots; the files written. {{NAME}} in the template is replaced."""
     def fill(field: re.Match[str]) -> str:
         return FIELDS[field.group(1)](results)
-    path.write_text(re.sub(r"\{\{(\w+)\}\}", fill, TEMPLATE.read_text()))
-    return [path, *plots.write(results, path.parent / "plots")]
+
+    def keep_if_there(image: re.Match[str]) -> str:
+        return image.group(0) if (path.parent / image.group(1)).exists() else ""
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = plots.write(results, path.parent / "plots")
+    text = re.sub(r"\{\{(\w+)\}\}", fill, TEMPLATE.read_text())
+    text = re.sub(r"!\[[^]]*\]\(([^)]+)\)\n\n", keep_if_there, text)
+    # Where the checkout lies is nobody's business.
+    path.write_text(text.replace(f"{ROOT}/", ""))
+    return [path, *written]

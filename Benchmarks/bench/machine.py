@@ -25,18 +25,20 @@ def _version(*command: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return "none"
-    return (done.stdout or done.stderr).splitlines()[0].strip() if done.stdout or done.stderr else "none"
+    lines = done.stdout.splitlines() or done.stderr.splitlines()
+    return lines[0].strip() if lines else "none"
 
 
 def conditions(options: Options) -> dict[str, Any]:
     where = f", servers on CPUs {sorted(options.server_cpus or [])}, load on {sorted(options.client_cpus or [])}"
-    memory_kib = int(_first_line("/proc/meminfo", "MemTotal").split()[0] or 0)
+    memory_kib = int((_first_line("/proc/meminfo", "MemTotal") or "0").split()[0])
     return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{os.cpu_count()} CPUs ({_first_line('/proc/cpuinfo', 'model name') or platform.machine()}), "
                    f"{memory_kib / (1 << 20):.0f} GiB, Linux {platform.release()}",
         "programs": {"swift": _version("swift", "--version"), "cc": _version("cc", "--version")},
-        "run": f"{options.rounds} rounds of {options.seconds:g} s, {AREA} of a LUN of 1 GiB in memory, over loopback; "
+        "run": f"{options.rounds} round{'s' if options.rounds > 1 else ''} of {options.seconds:g} s, {AREA} of a LUN "
+               f"of 1 GiB in memory, over loopback; "
                f"the initiator {'sleeps' if options.sleeps else 'polls'} while it waits"
                f"{where if options.server_cpus else ''}",
         "is_quick": options.is_quick,

@@ -64,9 +64,10 @@ def split(results: Results, access: str, depth: int, server: str) -> Split | Non
     to_us, from_us = ("blocks", "headers") if access == "randread" else ("headers", "blocks")
     socket_ns = (_per_batch(costs[to_us], "send_ns", batch) + _per_batch(costs[from_us], "receive_ns", batch)) / batch
     entry = costs["null_call_ns"]
-    # The kernel's copy is inside the socket's figures; a write's second copy, into the store, is the server's.
-    kernel_copy = costs["copy_4k_ns"]
-    own_copy = costs["copy_4k_ns"] if access == "randwrite" else 0.0
+    # The kernel's copy is inside the socket's figures: a read's out of the store, a write's of what has just come. A
+    # write's second copy, into the store, is the server's.
+    kernel_copy = costs["copy_out_ns"] if access == "randread" else costs["copy_cached_ns"]
+    own_copy = costs["copy_in_ns"] if access == "randwrite" else 0.0
     parts = {
         "system call": calls * entry / 1000,
         "wake-up": min(switches, 1.0) * costs["wake_up_ns"] / 1000,

@@ -13,7 +13,7 @@ BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
 ROOT = BENCHMARKS.parent
 DEFAULT_MARTLET = ROOT / "build" / "bin" / "martlet"
 DEFAULT_DOCUMENT = ROOT / "docs" / "performance.md"
-PARTS = ("cells", "calls", "allocations", "idle", "micro", "costs", "files", "coalesce")
+PARTS = ("cells", "calls", "profile", "allocations", "idle", "micro", "costs", "files", "coalesce")
 QUICK_SECONDS, USUAL_SECONDS = 0.12, 1.2
 
 
@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--results", type=pathlib.Path, metavar="FILE", help="every figure, as JSON (default: results.json beside the "
         "programs)")
     add("--document", nargs="?", const=DEFAULT_DOCUMENT, type=pathlib.Path, metavar="FILE",
-        help="write the document and its plots (default: docs/performance.md)")
+        help="write the document and its plots (default: docs/performance.md, or beside the programs when not "
+        "everything is measured, or --quick)")
     add("--from", dest="from_results", type=pathlib.Path, metavar="FILE", help="measure nothing: take these results")
     return parser
 
@@ -99,6 +100,10 @@ def parse() -> Options:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if not cells:
         parser.error("no cell matches --only")
+    is_whole = set(parts) == set(PARTS) and not picks_cells and not given.quick
+    document = given.document
+    if document == DEFAULT_DOCUMENT and not is_whole and not given.from_results:
+        document = given.programs / "performance.md"  # the figures of a part must not pass for those of the whole
     seconds = given.seconds or (QUICK_SECONDS if given.quick else USUAL_SECONDS)
     return Options(
         programs=given.programs, martlet=given.martlet, parts=parts, cells=cells,
@@ -106,4 +111,4 @@ def parse() -> Options:
         rounds=given.rounds or (1 if given.quick else 3), seconds=seconds,
         warmup=seconds / 5 if given.warmup is None else given.warmup, sleeps=given.sleep, server_cpus=server_cpus,
         client_cpus=client_cpus, file=given.file, results=given.results or given.programs / "results.json",
-        document=given.document, from_results=given.from_results)
+        document=document, from_results=given.from_results)

@@ -10,10 +10,11 @@ from typing import Any
 from .cells import Cell, large, small
 from .load import fill, run_load
 from .options import Options
-from .part_cells import POLLERS, martlet_command
+from .part_cells import POLLERS, martlet_server
 from .servers import Server, ServerError
 
 SECONDS, QUICK_SECONDS = 0.5, 0.15  # of the short run; the long one has twice as much
+FEWEST_COMMANDS = 50  # that the long run must have had more, or the difference says nothing
 LOADS = [Cell(small("randread", 32), "randread", "4k", 32), Cell(small("randwrite", 32), "randwrite", "4k", 32),
          Cell(large("1m", "read", 8), "read", "1m", 8), Cell(large("1m", "write", 8), "write", "1m", 8)]
 
@@ -40,10 +41,12 @@ def _measure_server(options: Options, server: Server, counts: pathlib.Path) -> l
         _run(options, server, counts, cell, seconds / 2)  # pools grow to what this load needs
         short = _run(options, server, counts, cell, seconds)
         long = _run(options, server, counts, cell, 2 * seconds)
-        commands = max(1, long[1] - short[1])
-        more = long[0] - short[0]
-        entries.append({"load": cell.name, "server": server.name, "per_command": max(0, more) / commands,
-                        "note": f"{more} more for {commands} more commands"})
+        commands, more = long[1] - short[1], long[0] - short[0]
+        entry: dict[str, Any] = {"load": cell.name, "server": server.name,
+                                 "note": f"{more} more for {commands} more commands"}
+        if commands >= FEWEST_COMMANDS:
+            entry["per_command"] = max(0, more) / commands
+        entries.append(entry)
     return entries
 
 
@@ -51,14 +54,14 @@ def measure(options: Options) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     not_run = []
     with tempfile.TemporaryDirectory(prefix="martlet-bench-") as folder:
-        for suffix, poller in POLLERS.items():
+        for suffix in POLLERS:
             if not options.wants(f"martlet-{suffix}"):
                 continue
             counts = pathlib.Path(folder) / suffix
             counts.write_bytes(bytes(16))
             environment = {"LD_PRELOAD": os.fspath(options.programs / "count_allocations.so"),
                            "COUNT_ALLOCATIONS": os.fspath(counts)}
-            server = Server(f"martlet-{suffix}", martlet_command(options, poller, 1), options.server_cpus, environment)
+            server = martlet_server(options, suffix, 1, environment=environment)
             try:
                 entries += _measure_server(options, server, counts)
             except ServerError as error:

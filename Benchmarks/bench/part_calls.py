@@ -18,7 +18,7 @@ from typing import Any
 from .cells import CELLS, Cell, small
 from .load import fill, run_cell
 from .options import Options
-from .part_cells import POLLERS, floor_command, martlet_command
+from .part_cells import POLLERS, floor_server, martlet_server
 from .servers import Server, ServerError
 
 SECONDS, QUICK_SECONDS = 0.6, 0.15
@@ -96,12 +96,11 @@ def measure(options: Options) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     not_run = []
     quiet = Options(**{**vars(options), "warmup": 0.0})
-    for suffix, poller in POLLERS.items():
-        for name, command in ((f"floor-{suffix}", floor_command(options, poller, 1)),
-                              (f"martlet-{suffix}", martlet_command(options, poller, 1))):
-            if not options.wants(name):
+    for suffix in POLLERS:
+        for make in (floor_server, martlet_server):
+            server = make(options, suffix, 1)
+            if not options.wants(server.name):
                 continue
-            server = Server(name, command, options.server_cpus)
             try:
                 entries += _measure_server(quiet, server, QUICK_LOADS if options.is_quick else LOADS)
             except ServerError as error:

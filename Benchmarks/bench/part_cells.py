@@ -9,18 +9,23 @@ from typing import Any
 from .cells import LUN_BYTES, Cell
 from .load import Figures, fill, run_cell
 from .options import Options
-from .servers import Command, Server, ServerError, TgtServer
+from .servers import Server, ServerError, TgtServer
 
 POLLERS = {"epoll": "epoll", "uring": "io_uring"}  # the end of a server's name, and what the program calls it
 
 
-def floor_command(options: Options, poller: str, loops: int) -> Command:
-    return [options.programs / "floor", "--size", str(LUN_BYTES), "--loops", str(loops), "--poller", poller]
+def floor_server(options: Options, suffix: str, loops: int) -> Server:
+    return Server(f"floor-{suffix}", [
+        options.programs / "floor", "--size", str(LUN_BYTES), "--loops", str(loops), "--poller", POLLERS[suffix]],
+        options.server_cpus)
 
 
-def martlet_command(options: Options, poller: str, loops: int, *luns: str) -> Command:
-    return [options.martlet, "serve", "--portal", "127.0.0.1:0", "--loops", str(loops), "--poller", poller,
-            *(luns or ("ram/1G",))]
+def martlet_server(options: Options, suffix: str, loops: int, lun: str = "ram/1G",
+                   environment: dict[str, str] | None = None) -> Server:
+    """On this poller and no other: one that falls back to epoll is not measured as something else."""
+    return Server(f"martlet-{suffix}", [
+        options.martlet, "serve", "--portal", "127.0.0.1:0", "--loops", str(loops), "--poller", POLLERS[suffix], lun],
+        options.server_cpus, environment, "io_uring is not used" if suffix == "uring" else "")
 
 
 class CellRuns:
@@ -49,12 +54,12 @@ class CellRuns:
     def start(self) -> None:
         options, cpus = self.options, self.options.server_cpus
         loop_counts = sorted({cell.loops for cell in options.cells})
-        for suffix, poller in POLLERS.items():
-            for loops in loop_counts:
-                if options.wants(f"floor-{suffix}"):
-                    self._add(Server(f"floor-{suffix}", floor_command(options, poller, loops), cpus), [loops])
-                if options.wants(f"martlet-{suffix}") and f"martlet-{suffix}" not in self.not_run:
-                    self._add(Server(f"martlet-{suffix}", martlet_command(options, poller, loops), cpus), [loops])
+        for suffix in POLLERS:
+            for make in (floor_server, martlet_server):
+                for loops in loop_counts:
+                    server = make(options, suffix, loops)
+                    if options.wants(server.name) and server.name not in self.not_run:
+                        self._add(server, [loops])
         for name, command in options.peers.items():
             for loops in loop_counts if "{loops}" in command else [0]:
                 words = shlex.split(command.replace("{loops}", str(loops)))

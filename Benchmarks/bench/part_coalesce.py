@@ -23,8 +23,8 @@ def measure(options: Options) -> dict[str, Any]:
         return {"not_run": ["there is no program coalesce.py"]}
     with tempfile.TemporaryDirectory(prefix="martlet-bench-") as folder:
         out = pathlib.Path(folder) / "coalesce.json"
-        command = [sys.executable, "-B", program, "--programs", options.programs, "--martlet", options.martlet,
-                   "--json", out, *(["--quick"] if options.is_quick else [])]
+        command = [sys.executable, "-B", str(program), "--programs", str(options.programs),
+                   "--martlet", str(options.martlet), "--json", str(out), *(["--quick"] if options.is_quick else [])]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
         except subprocess.TimeoutExpired:

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from .options import Options
-from .part_cells import POLLERS, martlet_command
+from .part_cells import POLLERS, martlet_server
 from .servers import Server, ServerError
 
 SESSIONS = 100
@@ -42,10 +42,10 @@ def _measure_one(options: Options, server: Server) -> dict[str, Any]:
 
 def measure(options: Options) -> dict[str, Any]:
     entries, not_run = [], []
-    for suffix, poller in POLLERS.items():
+    for suffix in POLLERS:
         if not options.wants(f"martlet-{suffix}"):
             continue
-        server = Server(f"martlet-{suffix}", martlet_command(options, poller, 1, "ram/64M"), options.server_cpus)
+        server = martlet_server(options, suffix, 1, "ram/64M")
         try:
             entries.append(_measure_one(options, server))
         except ServerError as error:

@@ -35,11 +35,12 @@ class Server:
     """A command that prints an iscsi:// URL and serves until it is told to end."""
 
     def __init__(self, name: str, command: Command, cpus: set[int] | None = None,
-                 environment: dict[str, str] | None = None) -> None:
+                 environment: dict[str, str] | None = None, unwanted: str = "") -> None:
         self.name = name
         self.command = [str(word) for word in command]
         self.cpus = cpus
         self.environment = environment  # beside our own
+        self.unwanted = unwanted        # what it says when it serves in another way than was meant
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: pathlib.Path | None = None
         self.url = ""
@@ -52,6 +53,8 @@ class Server:
     def start(self) -> None:
         self._launch(self.command)
         self.url = self._wait_for_url()
+        if self.unwanted and self.unwanted in self._said("err"):
+            raise ServerError(f"{self.name}: {self._said('err').strip()[-400:]}")
 
     def _launch(self, command: list[str]) -> None:
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="martlet-bench-"))

@@ -4,10 +4,13 @@
 from collections.abc import Sequence
 
 from .marks import MARKS
+from .options import PARTS
 from .results import Results, partner
 
 
 def small(value: float) -> str:
+    if 0 < value < 0.01:
+        return f"{value:.2g}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
@@ -22,12 +25,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 
 def marks_table(results: Results) -> str:
+    """Of a run of a few parts, only the marks that these are for."""
+    is_whole = set(PARTS) <= set(results.part("conditions").get("parts", []))
     rows = []
     for mark in MARKS:
-        for index, measured in enumerate(mark.compute(results)):
+        found = list(mark.compute(results))
+        if not is_whole and all(measured.value is None for measured in found):
+            continue
+        for index, measured in enumerate(found):
             value = "–" if measured.value is None else f"{small(measured.value)}{mark.unit}"
-            if measured.value is not None and 0 < measured.value < 0.01:
-                value = f"{measured.value:.2g}{mark.unit}"
             load = " ".join(part for part in (measured.load, measured.server) if part)
             rows.append(["" if index else mark.name, load, value, measured.note, mark.limits,
                          mark.verdict(measured.value)])
@@ -79,7 +85,7 @@ def latency_table(results: Results) -> str:
 
 def not_run(results: Results) -> str:
     reasons = [f"* {name} was not run: {reason}" for name, reason in results.part("cells").get("not_run", {}).items()]
-    for part in ("calls", "allocations", "idle", "micro", "costs", "files", "coalesce"):
+    for part in ("calls", "profile", "allocations", "idle", "micro", "costs", "files", "coalesce"):
         for reason in results.part(part).get("not_run", []):
             reasons.append(f"* {part}: {reason}")
     failures = [f"* failed: {failure}" for failure in results.part("cells").get("failures", [])]
@@ -99,6 +105,17 @@ def entries_table(results: Results, part: str, columns: dict[str, str]) -> str:
             row.append("–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
         rows.append(row)
     return table(list(columns.values()), rows, left=2)
+
+
+def profile_lists(results: Results) -> str:
+    """A list for each load: the functions in which most of the server's time was spent."""
+    parts = []
+    for entry in results.part("profile").get("entries", []):
+        parts.append(f"{entry['load']}, {entry['server']}: {entry['kernel_percent']:.0f} % in the kernel.")
+        parts.append(table(["function", "in the", "%"], [
+            [f"`{function['name'][:100].replace('|', ' ')}`", function["where"], f"{function['percent']:.1f}"]
+            for function in entry["functions"]], left=2))
+    return "\n\n".join(parts) or "Not measured."
 
 
 def micro_table(results: Results) -> str:

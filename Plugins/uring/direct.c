@@ -32,7 +32,7 @@ static bool is_announced(int descriptor, uint32_t block_size, struct uring_reaso
     struct statx status;
     if (statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) != 0) return true;
     if ((status.stx_mask & STATX_DIOALIGN) == 0) return true;
-    if (status.stx_dio_offset_align == 0) return refuse(reason, "the file system has no direct I/O for it");
+    if (status.stx_dio_offset_align == 0) return refuse(reason, "the file system has no direct I/O");
     if (block_size % status.stx_dio_offset_align != 0) {
         return refuse_alignment(reason, status.stx_dio_offset_align, block_size);
     }

@@ -8,7 +8,7 @@
 // Requests that are allocated at once when more commands come than the queue is deep.
 static const size_t growth_count = 64;
 
-// Times that "again" is believed: an interrupted or cancelled request (its submitter's thread has ended) succeeds soon.
+// Times that "again" is believed.
 static const uint32_t refusal_limit = 1000;
 
 struct uring_chunk {
@@ -106,8 +106,14 @@ static bool advance_transfer(struct uring_request *request, uint64_t count) {
     return false;
 }
 
+// Whether the same step may end well when another thread submits it. When a thread ends, the kernel cancels what it has
+// submitted and not begun (ECANCELED), and loses its way to the memory of what waits for the page cache (EFAULT).
+static bool may_succeed_later(int64_t result) {
+    return result == -EINTR || result == -EAGAIN || result == -ECANCELED || result == -EFAULT;
+}
+
 bool uring_request_advance(struct uring_request *request, int64_t result) {
-    if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) {
+    if (may_succeed_later(result)) {
         return ++request->refusal_count > refusal_limit && end(request, (int)-result);
     }
     if (result < 0) return end(request, (int)-result);

@@ -4,7 +4,7 @@
 // Neither SINGLE_ISSUER nor DEFER_TASKRUN nor COOP_TASKRUN is asked for: several loops submit, and whoever takes the
 // completions is seldom who submitted. Without them the kernel finishes a request, posts its completion and signals
 // the event descriptor even when the thread that submitted it sits in a long computation or a wait; with COOP_TASKRUN
-// it would leave that until the thread enters the kernel by itself.
+// it would leave that until the thread enters the kernel by itself or is interrupted, by the clock's next tick at last.
 
 #define _GNU_SOURCE
 #include "ring.h"

@@ -14,10 +14,24 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 // Owner and group, as a disk device has it.
 static const mode_t file_mode = 0660;
+
+// A server that was killed may still be in the way: the kernel takes its ring, which holds the file, apart a little
+// after the process is gone. Not longer than this is waited for.
+enum { patience_turn_count = 50, patience_turn_nanoseconds = 20000000 };
+
+// False when it is time to give up; turn counts from 0.
+static bool is_patient(int error, unsigned *turn) {
+    static const struct timespec pause = {.tv_nsec = patience_turn_nanoseconds};
+    if ((error != EBUSY && error != EWOULDBLOCK) || *turn == patience_turn_count) return false;
+    nanosleep(&pause, NULL);
+    (*turn)++;
+    return true;
+}
 
 static int refuse(int error, struct uring_reason *reason, const char *what, const char *path) {
     snprintf(reason->text, sizeof(reason->text), "%s %s: %s", what, path, strerror(error));
@@ -130,8 +144,10 @@ static void look_at_disk(struct uring_store *store, const struct stat *status, u
 static int prepare(
     struct uring_store *store, const char *path, const struct uring_geometry *geometry, struct uring_reason *reason) {
     struct stat status;
+    unsigned turn = 0;
     // One writer, or any number of readers.
-    if (flock(store->descriptor, (store->is_read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+    while (flock(store->descriptor, (store->is_read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+        if (is_patient(errno, &turn)) continue;
         if (errno != EWOULDBLOCK) return refuse(errno, reason, "cannot lock", path);
         snprintf(reason->text, sizeof(reason->text), "%s is in use by another device or server", path);
         return -EBUSY;
@@ -178,7 +194,9 @@ int uring_store_open(
     if (stat(path, &status) == 0) {
         // A block device that is mounted, or part of another one, is refused by the kernel.
         if (S_ISBLK(status.st_mode) && !store->is_read_only) flags |= O_EXCL;
-        store->descriptor = open(path, flags);
+        unsigned turn = 0;
+        do store->descriptor = open(path, flags);
+        while (store->descriptor < 0 && is_patient(errno, &turn));
         if (store->descriptor < 0) return refuse(errno, reason, "cannot open", path);
     } else {
         if (errno != ENOENT) return refuse(errno, reason, "cannot look at", path);

@@ -10,7 +10,7 @@ public enum PollerChoice: String, CaseIterable, Sendable {
     case ioUring = "io_uring"
 
     /// What `auto` takes if it can.
-    static let preferred = PollerChoice.epoll
+    public static let preferred = PollerChoice.epoll
 
     /// A poller for the calling thread; it is found out by trying. When it is not the one that was chosen, `reason` says
     /// why, in a sentence for the log.

@@ -11,6 +11,7 @@ enum HandlerLibrary {
     /// Bytes of the largest file that is read.
     private static let maximumByteCount = 256 << 20
 
+    /// Held while a library is loaded: who asks for the same one meanwhile gets what was loaded.
     private static let loaded = Mutex<[SystemFiles.Identity: [Handler]]>([:])
 
     /// - Parameter occupied: subtypes that files loaded earlier have, and which files those are.
@@ -18,19 +19,21 @@ enum HandlerLibrary {
         _ path: String, isTrusted: Bool, occupied: [String: String]
     ) throws(HandlerRefusal) -> [Handler] {
         let (identity, bytes) = try read(path)
-        if let handlers = loaded.withLock({ $0[identity] }) {
-            for handler in handlers {
-                guard let other = occupied[handler.subtype] else { continue }
-                throw HandlerRefusal(path: path, reason: .hidden(subtype: handler.subtype, by: other))
+        return try loaded.withLock { (loaded) throws(HandlerRefusal) in
+            if let handlers = loaded[identity] {
+                for handler in handlers {
+                    guard let other = occupied[handler.subtype] else { continue }
+                    throw HandlerRefusal(path: path, reason: .hidden(subtype: handler.subtype, by: other))
+                }
+                return handlers
             }
+            if let reason = objection(to: bytes, isTrusted: isTrusted) {
+                throw HandlerRefusal(path: path, reason: reason)
+            }
+            let handlers = try initialize(path, occupied)
+            loaded[identity] = handlers
             return handlers
         }
-        if let reason = objection(to: bytes, isTrusted: isTrusted) {
-            throw HandlerRefusal(path: path, reason: reason)
-        }
-        let handlers = try initialize(path, occupied)
-        loaded.withLock { $0[identity] = handlers }
-        return handlers
     }
 
     private static func read(

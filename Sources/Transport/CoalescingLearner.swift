@@ -42,7 +42,7 @@ package struct CoalescingLearner: Sendable {
 
     /// To go further away from `turn` the rate must be better by this much; to come back to it, it may be worse by
     /// this much. Between the two lies the hysteresis: noise keeps what is in use.
-    package static let leavingMustGain = 0.02
+    package static let leavingMustGain = 0.012
     package static let returningMayLose = -0.01
     /// And in either case by so many standard errors, as the pairs scatter.
     static let leavingErrors = 3.5
@@ -63,6 +63,8 @@ package struct CoalescingLearner: Sendable {
     /// hundred. The first round, which has to find out where it is, rests less.
     static let restFactor = 64
     static let firstRestFactor = 32
+    /// After a gain that was not clear enough: the same challenger is tried again soon.
+    static let nearMissRestFactor = 8
     /// Trials that change nothing double the rest, so many times at most.
     static let restDoublingLimit = 4
     /// One that was ended as hopeless after its glance.
@@ -299,17 +301,29 @@ package struct CoalescingLearner: Sendable {
 
     private mutating func endTrial(changesTo newLevel: Level) {
         if phase != .resting { trialResponseCount &+= responseCount }
-        let isFirstRound = trialCount < Level.allCases.count
+        var rest = trialCount < Level.allCases.count ? Self.firstRestFactor : Self.restFactor
         if newLevel != level {
             level = newLevel
             changeCount &+= 1
             restDoublings = 0
-        } else if !isFirstRound {
+        } else if isNearMiss {
+            rest = Self.nearMissRestFactor
+            nextChallenger = challenger
+        } else if level == .turn && rest == Self.restFactor {
+            rest <<= restDoublings
             restDoublings = min(restDoublings + 1, Self.restDoublingLimit)
         }
+        // The rule is asked for at every other trial while something else is in use.
+        if level != .turn && challenger != .turn { nextChallenger = .turn }
         phase = .resting
         isChallengerRunning = false
         responseCount = 0
-        phaseTarget = trialResponseCount * (isFirstRound ? Self.firstRestFactor : Self.restFactor) << restDoublings
+        phaseTarget = trialResponseCount * rest
+    }
+
+    /// The trial that ends was measured to an end, and went to the challenger, though not clearly.
+    private var isNearMiss: Bool {
+        phase == .measuring && !isGlance && pair >= Self.pairCount && challenger.strangeness >= level.strangeness
+            && gains.mean > Self.leavingMustGain
     }
 }

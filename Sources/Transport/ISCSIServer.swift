@@ -35,6 +35,8 @@ public final class ISCSIServer: Sendable {
     }
 
     private let threads = Mutex<[LoopThread]>([])
+    /// Deals out what is spread over the loops.
+    private let watchCount = Atomic<Int>(0)
 
     public init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
         state = ServerState(configuration: configuration, targets: targets, diagnostics: diagnostics)
@@ -90,6 +92,13 @@ public final class ISCSIServer: Sendable {
             defer { threads = [] }
             return threads
         }) { thread.join() }
+    }
+
+    /// Runs `body` in the thread of one of the loops, of the next one at each call.
+    func performOnNextLoop(_ body: @escaping @Sendable (LoopContext) -> Void) {
+        let all = workers.withLock { $0 }
+        guard !all.isEmpty else { return }
+        all[watchCount.add(1, ordering: .relaxed).oldValue % all.count].perform(body)
     }
 
     /// Asks every loop for what it knows. Blocks for as long as a turn of the busiest loop takes.

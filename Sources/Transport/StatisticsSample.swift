@@ -30,17 +30,20 @@ public struct LatencySample: Sendable {
     /// Flat logical unit number.
     public var lun: UInt32 = 0
     /// Nanoseconds, by stage.
-    private var nanoseconds = InlineArray<7, UInt64>(repeating: 0)
+    @usableFromInline var nanoseconds = InlineArray<7, UInt64>(repeating: 0)
 
     public init() {}
 
-    public subscript(stage: LatencyStage) -> UInt64 {
+    @inlinable public subscript(stage: LatencyStage) -> UInt64 {
         get { nanoseconds[stage.rawValue] }
         set { nanoseconds[stage.rawValue] = newValue }
     }
 
+    /// By the stage's position.
+    @inlinable public func nanoseconds(at index: Int) -> UInt64 { nanoseconds[index] }
+
     /// Nanoseconds from the beginning of the turn that received the command until its response was sent.
-    public var totalNanoseconds: UInt64 {
+    @inlinable public var totalNanoseconds: UInt64 {
         var sum: UInt64 = 0
         for stage in nanoseconds.indices { sum &+= nanoseconds[stage] }
         return sum

@@ -27,7 +27,7 @@ enum Plugins {
 }
 
 struct PluginTests {
-    static let persistent = ["ram", "file"]
+    static let persistent = ["ram", "file", "aio"]
 
     @Test("What is written stays, in blocks of every size", arguments: persistent, [512, 1024, 2048, 4096])
     func persistence(_ subtype: String, _ blockByteCount: Int) throws {
@@ -71,6 +71,7 @@ struct PluginTests {
         "A store that cannot be is refused in words",
         arguments: [
             "ram/", "ram/1X", "ram/0", "ram//", "file/", "file//", "file//nowhere/at/all", "ram//nowhere/at/all",
+            "aio//nowhere/at/all",
         ])
     func impossible(_ string: String) throws {
         var configuration = HandlerDeviceConfiguration(configString: string, serial: "1")
@@ -89,7 +90,8 @@ struct PluginTests {
     }
 
     @Test(
-        "Unmapped blocks read as zeroes and are reported as unmapped", arguments: ["ram/1M", "ram/FILE", "file/FILE"])
+        "Unmapped blocks read as zeroes and are reported as unmapped",
+        arguments: ["ram/1M", "ram/FILE", "file/FILE", "aio/FILE"])
     func unmap(_ template: String) throws {
         let folder = try TestFolder()
         let string = template.replacingOccurrences(of: "FILE", with: folder.file("disk.img"))
@@ -108,7 +110,7 @@ struct PluginTests {
         #expect(status.request.extents.first?.isMapped == true)
     }
 
-    @Test("Many requests at once all end, each with its own data", arguments: ["ram/8M", "file/FILE"])
+    @Test("Many requests at once all end, each with its own data", arguments: ["ram/8M", "file/FILE", "aio/FILE"])
     func depth(_ template: String) throws {
         let folder = try TestFolder()
         let string = template.replacingOccurrences(of: "FILE", with: folder.file("disk.img"))

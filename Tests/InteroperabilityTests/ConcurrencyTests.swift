@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 extension Interoperability {
-    @Suite("Concurrency")
+    @Suite("Concurrency", .onEachPoller)
     struct ConcurrencyTests {
         static let sessionCount = 8
         static let regionBlockCount = 8192

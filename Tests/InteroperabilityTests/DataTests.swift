@@ -2,7 +2,7 @@
 import Testing
 
 extension Interoperability {
-    @Suite("Data")
+    @Suite("Data", .onEachPoller)
     struct DataTests {
         static let blockCount = 16384
 

@@ -2,7 +2,7 @@
 import Testing
 
 extension Interoperability {
-    @Suite("Digests")
+    @Suite("Digests", .onEachPoller)
     struct DigestTests {
         private func session(_ url: LogicalUnitURL, header: Bool, data: Bool) throws -> WireSession {
             var options = WireSession.Options()

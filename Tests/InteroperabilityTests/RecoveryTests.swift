@@ -4,7 +4,7 @@ import Testing
 
 extension Interoperability {
     /// What a task, a request or a session leaves behind when it ends before its time does not touch what comes next.
-    @Suite("Recovery")
+    @Suite("Recovery", .onEachPoller)
     struct RecoveryTests {
         /// A session may hold buffers for 64 MiB of data: these writes leave 4 MiB of them.
         static let largeBlockCount = 16384  // 8 MiB

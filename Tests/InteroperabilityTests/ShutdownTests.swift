@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 extension Interoperability {
-    @Suite("Shutdown")
+    @Suite("Shutdown", .onEachPoller)
     struct ShutdownTests {
         /// Long enough for a flush on a slow disk, far shorter than a service manager's patience.
         static let limitSeconds = 10.0

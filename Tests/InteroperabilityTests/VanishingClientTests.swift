@@ -2,7 +2,7 @@
 import Testing
 
 extension Interoperability {
-    @Suite("Clients that vanish")
+    @Suite("Clients that vanish", .onEachPoller)
     struct VanishingClientTests {
         enum Moment: String, CaseIterable, CustomTestStringConvertible {
             case immediateData = "in the middle of immediate data"

@@ -33,9 +33,12 @@ struct LayerTests {
             folder: "Sources/ControlPlane",
             mayImport: system.union([
                 "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "Synchronization",
-                "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram", "Histogram",
+                "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram",
             ])),
-        Layer(folder: "Sources/martlet", mayImport: ["ControlPlane", "ArgumentParser", "Glibc"]),
+        Layer(
+            folder: "Sources/LoadGenerator",
+            mayImport: ["EventLoop", "CLinux", "ISCSI", "SCSI", "Synchronization", "Histogram"]),
+        Layer(folder: "Sources/martlet", mayImport: ["ControlPlane", "LoadGenerator", "ArgumentParser", "Glibc"]),
         Layer(folder: "Plugins/file", mayImport: ["HandlerABI", "HandlerKit", "Glibc", "Synchronization"]),
     ]
 

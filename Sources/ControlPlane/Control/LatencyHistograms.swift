@@ -4,21 +4,18 @@ internal import Histogram
 internal import Transport
 
 /// The times of many commands: the whole and each stage. About 60 KiB, whatever is recorded.
-final class LatencyHistograms {
+struct LatencyHistograms {
     /// Two digits: the percentiles that people quote are true to one in a hundred.
     private var total = Histogram<UInt64>(
         lowestDiscernibleValue: lowestNanoseconds, highestTrackableValue: highestNanoseconds,
         numberOfSignificantValueDigits: .two)
     /// One digit: where the time goes, not how much it is.
-    private var stages = [Histogram<UInt64>](
+    private var stages = InlineArray<7, Histogram<UInt64>>(
         repeating: Histogram(
             lowestDiscernibleValue: lowestNanoseconds, highestTrackableValue: highestNanoseconds,
-            numberOfSignificantValueDigits: .one),
-        count: LatencyStage.count)
-    private var stageSums = [UInt64](repeating: 0, count: LatencyStage.count)
+            numberOfSignificantValueDigits: .one))
+    private var stageSums = InlineArray<7, UInt64>(repeating: 0)
     private var longestNanoseconds: UInt64 = 0
-    /// Seconds of whichever clock the caller uses.
-    var lastUse = 0.0
 
     /// Below, a clock reading is the larger part.
     private static let lowestNanoseconds: UInt64 = 32
@@ -36,21 +33,31 @@ final class LatencyHistograms {
         return bounds + [decade]
     }()
 
-    func record(_ sample: LatencySample) {
+    mutating func record(_ sample: LatencySample) {
         let whole = sample.totalNanoseconds
         total.record(min(whole, Self.highestNanoseconds))
         longestNanoseconds = max(longestNanoseconds, whole)
-        for stage in LatencyStage.allCases {
-            let part = sample[stage]
-            stages[stage.rawValue].record(min(part, Self.highestNanoseconds))
-            stageSums[stage.rawValue] &+= part
+        for index in stages.indices {
+            let part = sample.nanoseconds(at: index)
+            stages[index].record(min(part, Self.highestNanoseconds))
+            stageSums[index] &+= part
+        }
+    }
+
+    mutating func add(_ other: LatencyHistograms) {
+        total.add(other.total)
+        longestNanoseconds = max(longestNanoseconds, other.longestNanoseconds)
+        for index in stages.indices {
+            stages[index].add(other.stages[index])
+            stageSums[index] &+= other.stageSums[index]
         }
     }
 
     func report() -> LatencyReport {
         var report = LatencyReport()
         guard total.totalCount > 0 else { return report }
-        let sum = stageSums.reduce(0, &+)
+        var sum: UInt64 = 0
+        for index in stageSums.indices { sum &+= stageSums[index] }
         report.samples = total.totalCount
         report.meanNanoseconds = Double(sum) / Double(total.totalCount)
         report.p50Nanoseconds = total.valueAtPercentile(50)
@@ -75,34 +82,68 @@ final class LatencyHistograms {
     }
 }
 
-/// Histograms by name, of which only so many are kept: memory has a limit whatever peers do.
+/// Histograms by name, of which only so many are kept: memory has a limit whatever peers do. What is given up, or never
+/// found room, is kept as one.
 struct HistogramTable<Name: Hashable> {
-    private var entries: [Name: LatencyHistograms] = [:]
+    private final class Entry {
+        var histograms = LatencyHistograms()
+        /// Seconds of whichever clock the caller uses.
+        var lastUse = 0.0
+    }
+
+    private var entries: [Name: Entry] = [:]
+    private var others = Entry()
+    /// The one before: samples of a drain come in runs.
+    private var latest: (name: Name, entry: Entry)?
 
     /// Together at most 8 MiB.
     static var limit: Int { 128 }
     /// One that was used since is not given up for another.
     private static var idleSeconds: Double { 10 }
 
-    /// Nil when there is no room: all others are in use.
-    mutating func entry(_ name: Name, now: Double) -> LatencyHistograms? {
-        if let entry = entries[name] {
-            entry.lastUse = now
-            return entry
+    /// `name` nil: nobody's.
+    mutating func record(_ sample: LatencySample, _ name: Name?, now: Double) {
+        guard let name else { return others.histograms.record(sample) }
+        if let latest, latest.name == name, latest.entry.lastUse == now {
+            latest.entry.histograms.record(sample)
+            return
         }
+        guard let entry = entry(name, now: now) else { return others.histograms.record(sample) }
+        entry.lastUse = now
+        latest = (name, entry)
+        entry.histograms.record(sample)
+    }
+
+    /// Nil when there is no room: all others are in use.
+    private mutating func entry(_ name: Name, now: Double) -> Entry? {
+        if let entry = entries[name] { return entry }
         if entries.count >= Self.limit {
             guard let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse }),
                 now - oldest.value.lastUse >= Self.idleSeconds
             else { return nil }
-            entries[oldest.key] = nil
+            remove(oldest.key)
         }
-        let entry = LatencyHistograms()
-        entry.lastUse = now
+        let entry = Entry()
         entries[name] = entry
         return entry
     }
 
-    func report(_ name: Name) -> LatencyReport { entries[name]?.report() ?? LatencyReport() }
+    private mutating func remove(_ name: Name) {
+        guard let entry = entries.removeValue(forKey: name) else { return }
+        others.histograms.add(entry.histograms)
+        latest = nil
+    }
 
-    mutating func keep(only names: Set<Name>) { entries = entries.filter { names.contains($0.key) } }
+    func report(_ name: Name) -> LatencyReport { entries[name]?.histograms.report() ?? LatencyReport() }
+
+    /// Of all samples.
+    func total() -> LatencyReport {
+        var sum = others.histograms
+        for entry in entries.values { sum.add(entry.histograms) }
+        return sum.report()
+    }
+
+    mutating func keep(only names: Set<Name>) {
+        for name in entries.keys where !names.contains(name) { remove(name) }
+    }
 }

@@ -25,7 +25,6 @@ package final class ServerStatistics: Sendable {
     }
 
     private struct State {
-        var all = LatencyHistograms()
         var units = HistogramTable<UnitNumber>()
         var sessions = HistogramTable<UInt64>()
         var reset: Mark
@@ -66,12 +65,17 @@ package final class ServerStatistics: Sendable {
 
     private func drain(_ state: inout State, now: Double) {
         guard let source = state.source else { return }
+        var latest: UnitNumber?
+        var isOurs = false
         source { sample in
-            state.all.record(sample)
-            state.sessions.entry(sample.session, now: now)?.record(sample)
+            state.sessions.record(sample, sample.session, now: now)
             let number = UnitNumber(target: sample.target, lun: sample.lun)
+            if number != latest {
+                latest = number
+                isOurs = units[number] != nil
+            }
             // Commands to logical units that are not there have no statistics of their own.
-            if units[number] != nil { state.units.entry(number, now: now)?.record(sample) }
+            state.units.record(sample, isOurs ? number : nil, now: now)
         }
     }
 
@@ -85,7 +89,6 @@ package final class ServerStatistics: Sendable {
             if purpose != .look { state.call = mark(input, now: now) }
             if purpose == .reset {
                 state.reset = state.call
-                state.all = LatencyHistograms()
                 state.units = HistogramTable()
                 state.sessions = HistogramTable()
             }
@@ -98,7 +101,7 @@ package final class ServerStatistics: Sendable {
         report.sampleInterval = sampleInterval
         report.seconds = max(0, now - state.reset.seconds)
         report.rateSeconds = max(0, now - state.call.seconds)
-        report.all = state.all.report()
+        report.all = state.units.total()
         report.counters = input.counters.since(state.reset.counters)
         report.lostSamples = report.counters["lostSamples"] ?? 0
         report.dataPath = DataPathReport(report.counters)

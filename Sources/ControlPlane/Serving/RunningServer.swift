@@ -2,6 +2,7 @@
 
 internal import Dispatch
 internal import Foundation
+internal import HandlerHost
 internal import Logging
 internal import TargetCore
 internal import Transport
@@ -65,6 +66,11 @@ final class RunningServer: StatusSource {
             bound = try server.start()
         } catch {
             throw .runTime(error.description)
+        }
+        // The loops take the completions of handlers that announce them by a descriptor: no thread in between.
+        for device in assembly.devices.map(\.device) {
+            guard let descriptor = device.takeOverReaping() else { continue }
+            server.watch(descriptor) { device.reap() }
         }
         return RunningServer(
             server: server, statistics: statistics, portals: bound, targetNames: configuration.targets.map(\.name),

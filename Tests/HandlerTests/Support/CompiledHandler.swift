@@ -9,8 +9,10 @@ import Testing
 final class TestFolder: Sendable {
     let path: String
 
-    init() throws {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
+    /// `parent`: where it is made; the system's folder for temporary files unless told.
+    init(in parent: String? = nil) throws {
+        let folder = parent.map { URL(fileURLWithPath: $0) } ?? FileManager.default.temporaryDirectory
+        let url = folder.appendingPathComponent("martlet-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         path = url.path
     }
@@ -36,15 +38,32 @@ enum Compiler {
         _ source: String, to output: String, in folder: TestFolder, _ defines: [String]
     ) throws -> String {
         let path = folder.file(output)
+        try run(
+            ["-O1", "-D_GNU_SOURCE", "-o", path] + defines.map { "-D\($0)" }
+                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"])
+        return path
+    }
+
+    /// One of our own plugins in C, with the functions `wrapped` replaced by those of `source` in Handlers.
+    static func compilePlugin(
+        _ name: String, with source: String, wrapping wrapped: [String], libraries: [String], in folder: TestFolder
+    ) throws {
+        let plugin = tests.appendingPathComponent("../../Plugins/\(name)").standardizedFileURL
+        let files = try FileManager.default.contentsOfDirectory(atPath: plugin.path).filter { $0.hasSuffix(".c") }
+        try run(
+            ["-O1", "-I\(plugin.path)", "-I\(plugin.path)/include", "-o", folder.file("handler_\(name).so")]
+                + wrapped.map { "-Wl,--wrap=\($0)" }
+                + files.map { plugin.appendingPathComponent($0).path }
+                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"] + libraries.map { "-l\($0)" })
+    }
+
+    private static func run(_ arguments: [String]) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments =
-            ["cc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-w", "-I\(headers)", "-o", path]
-            + defines.map { "-D\($0)" } + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"]
+        process.arguments = ["cc", "-shared", "-fPIC", "-std=gnu11", "-w", "-I\(headers)"] + arguments
         try process.run()
         process.waitUntilExit()
-        try #require(process.terminationStatus == 0, "\(source) does not compile with \(defines)")
-        return path
+        try #require(process.terminationStatus == 0, "cc fails with \(arguments)")
     }
 }
 

@@ -39,16 +39,12 @@ final class MartletServer {
         ProcessInfo.processInfo.environment["MARTLET"]
         ?? URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../build/bin/martlet").standardized.path
 
-    /// `MARTLET_TEST_POLLER` in the environment makes every server use that poller.
-    private static let pollerOptions =
-        ProcessInfo.processInfo.environment["MARTLET_TEST_POLLER"].map { ["--poller", $0] } ?? []
-
     /// Serves `units` (LUN-SPECs) and returns when every URL is printed.
     init(_ units: [String], portal: String = "127.0.0.1:0", options: [String] = []) throws {
         let folder = try TemporaryFolder()
         let process = try ChildProcess(
             Self.path,
-            ["serve", "--portal", portal, "--state-dir", folder.path] + Self.pollerOptions + options + units,
+            ["serve", "--portal", portal, "--state-dir", folder.path] + PollerUnderTest.options + options + units,
             errorPath: folder.file("standard-error"))
         try process.readOutput(limitSeconds: Self.startLimitSeconds) {
             $0.split(separator: "\n", omittingEmptySubsequences: false).count > units.count

@@ -22,6 +22,9 @@ struct Measure {
     /// - Parameters:
     ///   - scale: bodies that take long are run less often, by this factor.
     ///   - isCounted: false for what happens on several threads, whose instructions say little.
+    ///
+    /// Not inlined: the body is the same code whether it is timed or counted.
+    @inline(never)
     func callAsFunction(
         _ name: String, _ what: String, scale: Int = 1, isCounted: Bool = true, _ body: (Int) -> Void
     ) -> Entry {
@@ -48,9 +51,7 @@ struct Measure {
 }
 
 /// Has the compiler believe that `value` is looked at.
-@inline(never)
+@inline(__always)
 func use<Value>(_ value: Value) {
-    withUnsafeBytes(of: value) { bytes in
-        if bytes.count == Int.max { print(bytes) }
-    }
+    withUnsafePointer(to: value) { micro_consume($0) }
 }
