@@ -28,6 +28,12 @@ public struct LoopPlacement: Equatable, Sendable {
 public struct PlacementPlan: Equatable, Sendable {
     /// By the loops' numbers.
     public var loops: [LoopPlacement]
+    /// Nodes with processors that may be used.
+    public var usableNodeCount = 0
+    public var isMemoryPlaced = false
+
+    /// Whether threads have anything to do for it.
+    public var placesAnything: Bool { loops.contains { $0 != LoopPlacement() } }
 
     /// Loops go to the nodes by the number of their processors, the next to where they are sparsest. `allowed`: the
     /// processors that the process may use. Errors are sentences for the operator.
@@ -41,8 +47,10 @@ public struct PlacementPlan: Equatable, Sendable {
                 hasMemory: node.memoryByteCount != 0)
         }.filter { !$0.processors.isEmpty }
         let isMemoryPlaced = settings.numa != .off && groups.count > 1
+        var plan = PlacementPlan(loops: [], usableNodeCount: groups.count, isMemoryPlaced: isMemoryPlaced)
         guard isMemoryPlaced || settings.pinning != .no else {
-            return PlacementPlan(loops: Array(repeating: LoopPlacement(), count: loopCount))
+            plan.loops = Array(repeating: LoopPlacement(), count: loopCount)
+            return plan
         }
         // Processors that no node owns up to are used as well.
         if groups.isEmpty { groups = [Group(node: nil, processors: usable, hasMemory: true)] }
@@ -51,7 +59,6 @@ public struct PlacementPlan: Equatable, Sendable {
                 "node \(group.node ?? 0) has processors and no memory, so that numa: strict cannot be had: write auto, or "
                     + "leave its processors out with pin")
         }
-        var plan = PlacementPlan(loops: [])
         for _ in 0..<loopCount {
             let index = sparsest(groups)
             var loop = LoopPlacement()

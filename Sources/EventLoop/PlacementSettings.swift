@@ -23,6 +23,8 @@ public struct PlacementSettings: Equatable, Sendable {
 
     public var numa = defaultNUMA
     public var pinning = Pinning.no
+    /// Where the machine tells what it has.
+    public var systemRoot = Topology.systemRoot
 
     public init() {}
 

@@ -8,6 +8,8 @@ public import TargetCore
 /// An iSCSI server: portals, loops, and the sessions on them.
 public final class ISCSIServer: Sendable {
     private let state: ServerState
+    /// Nil before the start.
+    private let placement = Mutex<ServerPlacement?>(nil)
     private let workers = Mutex<[Worker]>([])
 
     /// One loop from outside.
@@ -104,10 +106,12 @@ public final class ISCSIServer: Sendable {
         let answers = Mutex<[ServerSnapshot]>([])
         let all = workers.withLock { $0 }
         let latch = Latch(count: all.count)
+        let placement = placement.withLock { $0 }
         for (index, worker) in all.enumerated() {
             worker.perform { context in
                 var answer = context.snapshot()
                 answer.loops[0].loop = index
+                answer.placedLoops = [placement?.look(at: context, loop: index)].compactMap { $0 }
                 answers.withLock { $0.append(answer) }
                 latch.countDown()
             }
@@ -116,6 +120,8 @@ public final class ISCSIServer: Sendable {
         var sum = ServerSnapshot()
         for answer in answers.withLock({ $0 }) { sum.add(answer) }
         sum.loops.sort { $0.loop < $1.loop }
+        sum.placedLoops.sort { $0.loop < $1.loop }
+        sum.placementSummary = placement?.summary ?? ""
         sum.pollerName = state.pollerName
         return sum
     }
@@ -126,28 +132,40 @@ public final class ISCSIServer: Sendable {
     }
 
     private func startLoops() throws(ServerError) {
-        for index in 0..<max(1, state.configuration.loopCount) {
+        let loopCount = max(1, state.configuration.loopCount)
+        let placement = try ServerPlacement(
+            settings: state.configuration.placement, loopCount: loopCount, diagnostics: state.diagnostics)
+        self.placement.withLock { $0 = placement }
+        for index in 0..<loopCount {
             do throws(SystemError) {
                 let worker = Worker(
                     handle: try LoopHandle(), whenSamplesWait: state.configuration.whenSamplesWait)
                 workers.withLock { $0.append(worker) }
                 let state = state
-                let thread = try LoopThread(name: "martlet-loop\(index)") { Self.run(worker, state) }
+                let thread = try LoopThread(name: "martlet-loop\(index)") {
+                    Self.run(worker, state, place: placement.place(loop: index))
+                }
                 threads.withLock { $0.append(thread) }
             } catch {
                 stop()
                 throw ServerError("cannot start event loop \(index): \(error)")
             }
         }
+        do throws(ServerError) {
+            try placement.finish(state.diagnostics)
+        } catch {
+            stop()
+            throw error
+        }
     }
 
-    private static func run(_ worker: Worker, _ state: ServerState) {
+    private static func run(_ worker: Worker, _ state: ServerState, place: LoopPlacement) {
         do throws(SystemError) {
             let (poller, reason) = try state.configuration.poller.makePoller()
             state.notePoller(poller.name, reason)
             let loop = try EventLoop(handle: worker.handle, poller: poller, polling: state.configuration.polling)
             unsafe worker.context = LoopContext(
-                loop: loop, mailbox: worker.mailbox, samples: worker.samples, server: state)
+                loop: loop, mailbox: worker.mailbox, samples: worker.samples, place: place, server: state)
             try loop.run()
         } catch {
             state.diagnostics.report(.error, "an event loop ended: \(error)")

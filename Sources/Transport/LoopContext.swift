@@ -9,7 +9,8 @@ internal import TargetCore
 @safe final class LoopContext: TurnWork {
     let loop: EventLoop
     let mailbox: CompletionMailbox
-    let pool = BufferPool()
+    let pool: BufferPool
+    let place: LoopPlacement
     let server: ServerState
     let diagnostics: Diagnostics
     let latencies: LatencyRecorder
@@ -38,8 +39,12 @@ internal import TargetCore
     private var unitCounters: [UnsafeMutablePointer<UnitCounters>] = unsafe []
     private var unitCounterIndex: [UnitName: Int] = [:]
 
-    init(loop: EventLoop, mailbox: CompletionMailbox, samples: StatisticsRing, server: ServerState) {
+    init(
+        loop: EventLoop, mailbox: CompletionMailbox, samples: StatisticsRing, place: LoopPlacement, server: ServerState
+    ) {
         self.loop = loop
+        self.place = place
+        pool = BufferPool(keptCount: server.configuration.keptBufferCount, memory: place.memory)
         self.mailbox = mailbox
         self.server = server
         diagnostics = server.diagnostics

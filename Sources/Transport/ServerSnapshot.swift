@@ -97,6 +97,9 @@ public struct ServerSnapshot: Sendable {
     /// Connections dropped because of what the peer sent.
     public internal(set) var protocolErrorCount: UInt64 = 0
     public internal(set) var loops: [LoopCounters] = []
+    public internal(set) var placedLoops: [PlacedLoop] = []
+    /// For people: what was placed, and why nothing was.
+    public internal(set) var placementSummary = ""
     /// How the loops ask the kernel: "epoll" or "io_uring".
     public internal(set) var pollerName = ""
 
@@ -113,5 +116,6 @@ public struct ServerSnapshot: Sendable {
         failedLoginCount += other.failedLoginCount
         protocolErrorCount += other.protocolErrorCount
         loops += other.loops
+        placedLoops += other.placedLoops
     }
 }

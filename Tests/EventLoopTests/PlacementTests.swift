@@ -146,15 +146,8 @@ struct PlacementTests {
             #expect(try ThreadPlacement.processors() == ProcessorSet([last]))
             #expect(Self.status("Cpus_allowed_list:") == "\(last)")
             guard let node else { return }
-            for memory in [LoopPlacement.Memory.preferred(node: node), .bound(node: node)] {
-                do throws(SystemError) {
-                    try ThreadPlacement.setMemory(memory)
-                } catch  where [EPERM, ENOSYS].contains(error.code) {
-                    // Containers may forbid it.
-                    return
-                }
-                #expect(clinux_get_memory_policy() == (memory == .preferred(node: node) ? 1 : 2))
-            }
+            try Self.expectMode(1, after: .preferred(node: node))
+            try Self.expectMode(2, after: .bound(node: node))
         }
         // Nobody else has been moved.
         #expect(try ThreadPlacement.processors() == before)
@@ -176,6 +169,18 @@ struct PlacementTests {
                 #expect(error?.call == "set_mempolicy")
             }
         }
+    }
+
+    /// The kernel's number for the calling thread's policy once that is set.
+    private static func expectMode(_ mode: CInt, after memory: LoopPlacement.Memory) throws {
+        do {
+            try ThreadPlacement.setMemory(memory)
+        } catch {
+            // Containers may forbid it.
+            guard [EPERM, ENOSYS].contains(error.code) else { throw error }
+            return
+        }
+        #expect(clinux_get_memory_policy() == mode)
     }
 
     /// A line of the calling thread's status.

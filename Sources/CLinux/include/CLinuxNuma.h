@@ -8,6 +8,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+
+/// mmap(2)'s flags for new memory of our own, and its way to say that there is none.
+static const int clinux_map_private_anonymous = MAP_PRIVATE | MAP_ANONYMOUS;
+static inline void *_Nonnull clinux_map_failed(void) { return MAP_FAILED; }
 
 /// Of a memory policy: from these nodes while they have any; or from no others.
 enum {

@@ -7,7 +7,7 @@ extension StatusReport {
 
     /// `now`: seconds since 1970.
     public func table(now: Double) -> String {
-        let rows = [
+        var rows = [
             ("version", version),
             ("process", "\(processIdentifier)"),
             ("uptime", "\(Int(max(0, now - startTime))) s"),
@@ -21,7 +21,9 @@ extension StatusReport {
             ("protocol errors", "\(protocolErrors)"),
             ("received", "\(traffic.receivedBytes) bytes, \(traffic.receivedPDUs) PDUs, \(traffic.receiveCalls) calls"),
             ("sent", "\(traffic.sentBytes) bytes, \(traffic.sentPDUs) PDUs, \(traffic.sendCalls) calls"),
+            ("placement", placement),
         ]
+        rows += loops.map { ("loop \($0.loop)", $0.words) }
         let width = (rows.map(\.0.count).max() ?? 0) + 2
         return rows.map { $0.0 + String(repeating: " ", count: width - $0.0.count) + $0.1 + "\n" }.joined()
     }

@@ -23,6 +23,8 @@ public struct ServerReport: Codable, Equatable, Sendable {
         status.logins = snapshot.loginCount
         status.failedLogins = snapshot.failedLoginCount
         status.poller = snapshot.pollerName
+        status.placement = snapshot.placementSummary
+        status.loops = snapshot.placedLoops.map { LoopReport($0) }
         status.protocolErrors = snapshot.protocolErrorCount
         status.traffic = TrafficReport(snapshot.counters)
     }
@@ -48,6 +50,9 @@ public struct StatusReport: Codable, Equatable, Sendable {
     public var protocolErrors: UInt64 = 0
     /// Of all connections since the start.
     public var traffic = TrafficReport()
+    /// For people: what was placed on NUMA nodes and processors, and why nothing was.
+    public var placement = ""
+    public var loops: [LoopReport] = []
 
     public init() {}
 }
