@@ -4,6 +4,7 @@
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,7 +17,7 @@ from .part_cells import POLLERS, martlet_server
 from .servers import Server, ServerError
 
 SECONDS, QUICK_SECONDS = 1.5, 0.4
-START_SECONDS = 0.2
+START_SECONDS = 0.5
 SAMPLES_PER_SECOND = 4999
 LEAST_PERCENT = 1.5
 MOST_FUNCTIONS = 16
@@ -41,14 +42,14 @@ def _profile(options: Options, server: Server, cell: Cell) -> dict[str, Any]:
         data = pathlib.Path(folder) / "perf.data"
         recorder = subprocess.Popen(
             ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(SAMPLES_PER_SECOND), "-o", data, "-p",
-             str(server.process.pid), "--", "sleep", str(seconds + options.warmup)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+             str(server.process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         time.sleep(START_SECONDS)
         run_cell(options, server, cell, seconds)
+        recorder.send_signal(signal.SIGINT)
         _, said = recorder.communicate(timeout=LIMIT_SECONDS)
         report = subprocess.run(["perf", "report", "--stdio", "-q", "-i", data, "--sort", "symbol"],
                                 capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
-    rows = re.findall(r"^ *([\d.]+)% +\[([k.])\] +(.+?) *$", report.stdout, re.MULTILINE)
+    rows = re.findall(r"^ *([\d.]+)% +\[([k.])\] +(.+?)(?:  .*)?$", report.stdout, re.MULTILINE)
     if not rows:
         raise ServerError(f"perf record: {(said or report.stderr).strip()[-300:]}")
     shown = [row for row in rows if float(row[0]) >= LEAST_PERCENT][:MOST_FUNCTIONS]

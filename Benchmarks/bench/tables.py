@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from .marks import MARKS
+from .options import PARTS
 from .results import Results, partner
 
 
@@ -24,9 +25,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> 
 
 
 def marks_table(results: Results) -> str:
+    """Of a run of a few parts, only the marks that these are for."""
+    is_whole = set(PARTS) <= set(results.part("conditions").get("parts", []))
     rows = []
     for mark in MARKS:
-        for index, measured in enumerate(mark.compute(results)):
+        found = list(mark.compute(results))
+        if not is_whole and all(measured.value is None for measured in found):
+            continue
+        for index, measured in enumerate(found):
             value = "–" if measured.value is None else f"{small(measured.value)}{mark.unit}"
             load = " ".join(part for part in (measured.load, measured.server) if part)
             rows.append(["" if index else mark.name, load, value, measured.note, mark.limits,

@@ -56,6 +56,7 @@ extension TurnWork {
     private var slots: [Slot] = []
     private var freeSlots: [Int] = []
     private var timers = TimerQueue()
+    private var timer: LoopTimer
     private var work: [any TurnWork] = []
     private var isStopping = false
 
@@ -73,6 +74,8 @@ extension TurnWork {
 
     /// The wake-up's own token: no slot has it.
     private static let wakeToken = UInt64.max
+    /// The timer's; neither has any slot this one.
+    private static let timerToken = UInt64.max - 1
 
     public init(
         handle: LoopHandle, poller: any Poller, polling: PollingSettings = PollingSettings()
@@ -81,11 +84,16 @@ extension TurnWork {
         self.poller = poller
         now = clinux_monotonic_nanoseconds()
         self.polling = PollingController(settings: polling, now: now)
+        timer = try LoopTimer()
         unsafe batchBuffer = .allocate(byteCount: ReceiveBudget.largest, alignment: 4096)
         try poller.add(handle.descriptor, interest: .readable, token: Self.wakeToken)
+        try poller.add(timer.descriptor, interest: .readable, token: Self.timerToken)
     }
 
-    deinit { unsafe batchBuffer.deallocate() }
+    deinit {
+        timer.close()
+        unsafe batchBuffer.deallocate()
+    }
 
     // MARK: Descriptors
 
@@ -193,6 +201,8 @@ extension TurnWork {
         if event.token == Self.wakeToken {
             wakeUpCount += 1
             handle.clearSignal()
+        } else if event.token == Self.timerToken {
+            timer.told()
         } else if let index = index(of: event.token) {
             slots[index].source?.ready(event.readiness)
         }
@@ -218,7 +228,9 @@ extension TurnWork {
     /// Nanoseconds that the loop may sleep; nil: until something happens.
     private func timeout() -> UInt64? {
         if hasPending { return 0 }
-        guard let deadline else { return nil }
+        if let next = timers.nextDeadline { timer.cover(next) }
+        let deadline = workDeadline
+        if deadline == .max { return nil }
         let current = clinux_monotonic_nanoseconds()
         return deadline <= current ? 0 : deadline - current
     }
@@ -231,9 +243,14 @@ extension TurnWork {
 
     /// When there is to be a turn at the latest.
     private var deadline: UInt64? {
-        var deadline = timers.nextDeadline ?? .max
-        for each in work { deadline = min(deadline, each.deadline) }
+        let deadline = min(timers.nextDeadline ?? .max, workDeadline)
         return deadline == .max ? nil : deadline
+    }
+
+    private var workDeadline: UInt64 {
+        var deadline = UInt64.max
+        for each in work { deadline = min(deadline, each.deadline) }
+        return deadline
     }
 
     private func runTimers() {

@@ -18,8 +18,9 @@ enum CommandRecordLayout {
     static var request: Int { turn + MemoryLayout<UInt64>.stride }
     static var device: Int { request + MemoryLayout<Int>.stride }
     static var ticket: Int { device + MemoryLayout<Int>.stride }
+    static var group: Int { ticket + MemoryLayout<Int>.stride }
     static var sense: Int { unsafe library + MemoryLayout<tcmulib_cmd>.offset(of: \.sense_buf)! }
-    static var byteCount: Int { ticket + MemoryLayout<Int>.stride }
+    static var byteCount: Int { group + MemoryLayout<Int>.stride }
 
     /// Behind the records: which of them is in use.
     static var index: Int { recordsPerRequest * byteCount }
@@ -77,7 +78,7 @@ struct CommandRecord {
         unsafe (base + Layout.turn).assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 
-    /// Nil: the device's own flush.
+    /// Nil: the device's own flush, or a group's record.
     var request: Unmanaged<BlockRequest>? {
         unsafe (base + Layout.request).assumingMemoryBound(to: Unmanaged<BlockRequest>?.self).pointee
     }
@@ -92,6 +93,14 @@ struct CommandRecord {
         nonmutating set { unsafe (base + Layout.ticket).assumingMemoryBound(to: Int.self).pointee = newValue }
     }
 
+    /// The group whose record it is, or that the request is the first of and that waits to be performed.
+    var group: Unmanaged<MergeGroup>? {
+        get { unsafe (base + Layout.group).assumingMemoryBound(to: Unmanaged<MergeGroup>?.self).pointee }
+        nonmutating set {
+            unsafe (base + Layout.group).storeBytes(of: newValue, as: Unmanaged<MergeGroup>?.self)
+        }
+    }
+
     /// The handler's sense buffer.
     var sense: UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(start: base + Layout.sense, count: StatusMapping.senseByteCount)
@@ -104,23 +113,35 @@ struct CommandRecord {
     ) {
         unsafe (base + Layout.request).storeBytes(
             of: request.map { unsafe Unmanaged.passUnretained($0) }, as: Unmanaged<BlockRequest>?.self)
+        unsafe vector.pointee = iovec(iov_base: data.baseAddress, iov_len: data.count)
+        unsafe show(device, block, vector, count: data.isEmpty ? 0 : 1, byteCount: data.count)
+    }
+
+    /// The same for all of a group, with the CDB of its first request.
+    func prepare(group: MergeGroup, device: HandlerDevice, cdb block: CommandDescriptorBlock) {
+        unsafe self.group = Unmanaged.passUnretained(group)
+        unsafe show(device, block, group.vector, count: group.count, byteCount: group.byteCount)
+    }
+
+    private func show(
+        _ device: HandlerDevice, _ block: CommandDescriptorBlock, _ elements: UnsafeMutablePointer<iovec>,
+        count: Int, byteCount: Int
+    ) {
         unsafe (base + Layout.device).storeBytes(
             of: Unmanaged.passUnretained(device), as: Unmanaged<HandlerDevice>?.self)
         for index in 0..<(CommandDescriptorBlock.maximumByteCount / 8) {
             unsafe cdb[index] = block.uint64(at: index * 8).bigEndian
         }
-        unsafe vector.pointee = iovec(iov_base: data.baseAddress, iov_len: data.count)
-        let vectorCount = unsafe data.isEmpty ? 0 : 1
         var shown = unsafe tcmulib_cmd()
         unsafe shown.cdb = UnsafeMutableRawPointer(cdb).assumingMemoryBound(to: UInt8.self)
-        unsafe shown.iovec = vector
-        unsafe shown.iov_cnt = vectorCount
+        unsafe shown.iovec = elements
+        unsafe shown.iov_cnt = count
         unsafe library.pointee = shown
         var wrapped = unsafe tcmur_cmd()
         unsafe wrapped.lib_cmd = library
-        unsafe wrapped.iovec = vector
-        unsafe wrapped.iov_cnt = vectorCount
-        unsafe wrapped.requested = data.count
+        unsafe wrapped.iovec = elements
+        unsafe wrapped.iov_cnt = count
+        unsafe wrapped.requested = byteCount
         unsafe wrapped.done = { _, command, status in
             guard let command = unsafe command else { return }
             unsafe HandlerDevice.handlerCompleted(CommandRecord(command: command), status)

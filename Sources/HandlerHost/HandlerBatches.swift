@@ -89,23 +89,29 @@ extension HandlerDevice {
 
 // Reads and writes without copies.
 extension HandlerDevice {
-    /// Whether `mapRead` may answer.
-    public var canMapReads: Bool { handler.handlerExtension.canMapReads }
+    /// Whether `mapRead` may answer: not while requests are merged, whose order it would not keep.
+    public var canMapReads: Bool { handler.handlerExtension.canMapReads && !isMerging }
 
     /// Where `byteCount` bytes of the medium from `byteOffset` on stand in memory, if the handler keeps them there:
     /// readable until the device is closed, whatever happens to them meanwhile. Nil: submit a read. Counts as a read.
     public func mapRead(byteOffset: UInt64, byteCount: Int) -> UnsafeRawPointer? {
         guard canMapReads, byteCount > 0 else { return nil }
-        let ticket = watch.begun(.read)
+        let ticket = watch.begunMappedRead()
         defer { commandEnded(ticket) }
         guard stage.load(ordering: .sequentiallyConsistent) == Stage.open,
-            isInsideMedium(byteOffset, UInt64(byteCount))
-        else { return nil }
-        return unsafe handler.handlerExtension.mapRead(device, byteOffset: byteOffset, byteCount: byteCount)
+            isInsideMedium(byteOffset, UInt64(byteCount)),
+            let memory = unsafe handler.handlerExtension.mapRead(device, byteOffset: byteOffset, byteCount: byteCount)
+        else {
+            unmappedReadCount.add(1, ordering: .releasing)
+            return nil
+        }
+        readByteCount.add(UInt64(byteCount), ordering: .relaxed)
+        return unsafe memory
     }
 
     /// Whether a write's data may stand anywhere, and is no longer needed when `submit` returns.
     public var copiesWrites: Bool {
         handler.threadCount == 0 && handler.handlerExtension.neverBlocks && handler.handlerExtension.writesCopy
+            && !isMerging
     }
 }

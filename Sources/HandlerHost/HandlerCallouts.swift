@@ -49,6 +49,11 @@ extension HandlerDevice {
         }
         // The record and the request stay ours until the turn has ended, here or in the handler's completion.
         let record = unsafe CommandRecord.current(in: request)
+        if let group = unsafe record.group {
+            unsafe record.group = nil
+            unsafe perform(group.takeUnretainedValue())
+            return
+        }
         unsafe record.prepare(request: request, device: self, cdb: request.cdb, data: request.buffer)
         let isCDB = request.operation == .passthrough
         let returnDecides = handler.threadCount > 0 && (!isCDB || handler.takesOnlyCDBs)
@@ -110,6 +115,10 @@ extension HandlerDevice {
 
     /// The turn of `record` has ended in this thread: tells whoever waits for it.
     private func finish(_ record: CommandRecord, _ status: Int32) {
+        if let group = unsafe record.group {
+            unsafe finish(group.takeUnretainedValue(), status)
+            return
+        }
         let ticket = unsafe record.ticket
         if let request = unsafe record.request {
             unsafe request._withUnsafeGuaranteedRef { unsafe takeAnswer(record, status, $0) }
@@ -146,7 +155,7 @@ extension HandlerDevice {
     }
 
     /// A handler that completes wrongly does so for each command: one line is enough.
-    private func reportCompletion(_ what: String) {
+    func reportCompletion(_ what: String) {
         guard !hasReportedCompletion.exchange(true, ordering: .relaxed) else { return }
         diagnostics.report(
             .error, "\(configString): the handler \(handler.subtype) \(what); that is ignored, and told once")

@@ -51,6 +51,9 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     var batches: HandlerBatches?
     /// The body of `batches.reaper`.
     var reaping: HostThread?
+    /// Nil: requests are not merged.
+    var merger: RequestMerger?
+    var merging: HostThread?
 
     // Guarded by `condition`; see HandlerLifeCycle.swift.
     let condition = ThreadCondition()
@@ -64,6 +67,10 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     var isOpenInHandler = false
     var isClosed = false
 
+    /// Calls of `mapRead` that were not answered.
+    let unmappedReadCount = Atomic<UInt64>(0)
+    let readByteCount = Atomic<UInt64>(0)
+    let writtenByteCount = Atomic<UInt64>(0)
     let hasReportedCompletion = Atomic<Bool>(false)
     private let capacityListener = Mutex<(@Sendable () -> Void)?>(nil)
 
@@ -107,6 +114,24 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         }
         // The request's room is the device's until it completes.
         unsafe CommandRecord.next(in: request).ticket = ticket
+        switch request.operation {
+        case .read: unsafe readByteCount.add(UInt64(request.buffer.count), ordering: .relaxed)
+        case .write: unsafe writtenByteCount.add(UInt64(request.buffer.count), ordering: .relaxed)
+        case .flush, .unmap, .writeSame, .compareAndWrite, .blockStatus, .passthrough:
+            // It goes after what is held.
+            releaseHeld()
+            dispatch(request)
+            return
+        }
+        guard let merger else {
+            dispatch(request)
+            return
+        }
+        if merger.hold(request) { releaseHeld() }
+    }
+
+    /// Sends a request on its way to the handler.
+    func dispatch(_ request: BlockRequest) {
         if let queue = queue(for: request.operation) {
             queue.push(request)
         } else {
@@ -117,6 +142,12 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     }
 
     public func submissionsEnded() {
+        if let merger, merger.batchEnded() { releaseHeld() }
+        wakeHandler()
+    }
+
+    /// Has somebody look at what was dispatched.
+    func wakeHandler() {
         workers?.wake()
         commandThread?.wake()
         submitBatch()

@@ -9,6 +9,8 @@ public struct HandlerDeviceConfiguration: Sendable {
     public var blockByteCount: Int?
     public var isReadOnly = false
     public var writeCache: Bool?
+    /// Nil: requests go to the handler one by one.
+    public var merging: RequestMerging?
     /// UNIT SERIAL NUMBER, which handlers may ask for.
     public var serial: String
     /// Seconds after which a command that is still under way is reported; 0: never.

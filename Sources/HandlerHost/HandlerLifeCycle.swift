@@ -115,6 +115,10 @@ extension HandlerDevice {
         if let batches {
             reaping = try HostThread.start("\(subtype)-reap") { [self] in batches.reaper.run { _ = reap() } }
         }
+        if let merger = makeMerger() {
+            merging = try HostThread.start("\(subtype)-merge") { [self] in merge(merger) }
+            self.merger = merger
+        }
         maintenance = try HostThread.start("\(subtype)-care") { [self] in maintain() }
     }
 
@@ -181,6 +185,9 @@ extension HandlerDevice {
 
     private func stopThreads() {
         stopMaintenance()
+        merger?.stop()
+        merging?.join()
+        merging = nil
         workers?.stop()
         commandThread?.stop()
     }
@@ -206,7 +213,8 @@ extension HandlerDevice {
     func drain() {
         // The loops may be gone: what they left behind is started and taken here.
         batches?.reaper.takeBack()
-        submissionsEnded()
+        releaseHeld()
+        wakeHandler()
         while true {
             let deadline = clinux_monotonic_nanoseconds() + Self.drainReportNanoseconds
             let isDone = condition.withLock {

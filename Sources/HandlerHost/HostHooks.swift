@@ -9,6 +9,8 @@ internal import TargetCore
 enum HostHooks {
     /// Who hears of messages that name no device: the registry that loaded last.
     private static let listener = Mutex(Diagnostics.silent)
+    /// The highest level that anybody asked for.
+    private static let mostVerbose = Mutex(TCMU_LOG_ERROR)
 
     /// Sends such messages to `diagnostics`, and has handlers drop what nobody would read.
     static func listen(_ diagnostics: Diagnostics) {
@@ -20,7 +22,11 @@ enum HostHooks {
             case .warning: TCMU_LOG_WARN
             case .error: TCMU_LOG_ERROR
             }
-        tcmu_set_log_level(level)
+        // Devices of another registry may want to hear more.
+        mostVerbose.withLock { mostVerbose in
+            mostVerbose = max(mostVerbose, level)
+            tcmu_set_log_level(mostVerbose)
+        }
     }
 
     /// Installs the hooks the first time it is read.

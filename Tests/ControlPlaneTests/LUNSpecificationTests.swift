@@ -34,6 +34,24 @@ struct LUNSpecificationTests {
         ("ram/1G,product=1234567890123456", settings("ram/1G") { $0.product = "1234567890123456" }),
         ("ram/1G,write-cache=on", settings("ram/1G") { $0.writeCache = true }),
         ("ram/1G,write-cache=off", settings("ram/1G") { $0.writeCache = false }),
+        ("ram/1G,merge=on", settings("ram/1G") { $0.merges = true }),
+        ("ram/1G,merge=off,merge-delay=0,max-delay=0", settings("ram/1G") { _ in }),
+        (
+            "ram/1G,merge=on,merge-delay=50us,max-delay=1ms",
+            settings("ram/1G") {
+                $0.merges = true
+                $0.mergeDelayNanoseconds = 50_000
+                $0.maximumDelayNanoseconds = 1_000_000
+            }
+        ),
+        (
+            "ram/1G,max-delay=1s,merge-delay=1000ms,merge=yes",
+            settings("ram/1G") {
+                $0.merges = true
+                $0.mergeDelayNanoseconds = 1_000_000_000
+                $0.maximumDelayNanoseconds = 1_000_000_000
+            }
+        ),
         (#"file//a\,b,readonly"#, settings("file//a,b") { $0.isReadOnly = true }),
         (#"file//a\b"#, settings(#"file//a\b"#)),
         (#"file//a\"#, settings(#"file//a\"#)),
@@ -75,7 +93,7 @@ struct LUNSpecificationTests {
         ),
         (
             "file//a,b.img",
-            #"LUN "file//a,b.img" has no attribute "b.img": known here: size, block-size, readonly, serial, vendor, product, write-cache (a comma that belongs to a path is written \,)"#
+            #"LUN "file//a,b.img" has no attribute "b.img": known here: size, block-size, readonly, serial, vendor, product, write-cache, merge, merge-delay, max-delay (a comma that belongs to a path is written \,)"#
         ),
         (
             "ram/1G,",
@@ -123,6 +141,8 @@ struct LUNSpecificationTests {
             "size=8388608T",
             "size=1 G", "size=٣", "block-size=", "block-size=0", "block-size=8192", "block-size=4K", "readonly=",
             "serial=", "serial= ", "serial=é", "serial=\u{7F}", "vendor=", "product=12345678901234567", "product=\t",
+            "merge=maybe", "merge-delay=50", "merge-delay=us", "merge-delay=-1us", "merge-delay=1.5ms", "max-delay=2s",
+            "max-delay=1001ms", "max-delay=99999999999999999999s", "max-delay=1 ms", "max-delay=1h",
             "write-cache=maybe", "write-cache=", "=1", "SIZE=1G", "size =1G",
         ])
     func illegalValue(attribute: String) {

@@ -68,7 +68,7 @@ struct PollingLoopTests {
     @Test("descriptors are told in every mode", .timeLimit(.minutes(1)), arguments: PollerKind.allCases, Way.all)
     func descriptors(kind: PollerKind, way: Way) throws {
         let loop = try EventLoop(handle: LoopHandle(), poller: kind.make(), polling: way.settings)
-        let pair = try SocketPair()
+        let pair = try EchoPair()
         let far = pair.far
         let roundCount = 2_000
         let echo = Echo(descriptor: pair.near, loop: loop, workPerEvent: way.workPerEvent)
@@ -194,7 +194,7 @@ private final class Semaphore: @unchecked Sendable {
     }
 }
 
-private final class SocketPair {
+private final class EchoPair {
     let near: CInt
     let far: CInt
 

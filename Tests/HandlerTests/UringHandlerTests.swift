@@ -145,7 +145,7 @@ struct UringBlockDeviceTests {
         init(byteCount: Int, blockByteCount: Int) throws {
             folder = try TestFolder()
             let file = folder.file("disk.img")
-            FileManager.default.createFile(atPath: file, contents: nil)
+            try #require(FileManager.default.createFile(atPath: file, contents: nil))
             try #require(truncate(file, byteCount) == 0)
             path = try Self.losetup("--sector-size", "\(blockByteCount)", "--find", "--show", file)
         }

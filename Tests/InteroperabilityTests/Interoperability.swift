@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Everything that drives the built server from outside, one test at a time: each has the machine to itself.
-@Suite(.serialized)
+@Suite(.serialized, .inThreadOfItsOwn)
 enum Interoperability {
     /// `MARTLET_SOAK` in the environment asks for minutes where seconds do for every day.
     static let isSoak = ProcessInfo.processInfo.environment["MARTLET_SOAK"] != nil

@@ -40,6 +40,7 @@ static const int clinux_ipproto_ip = IPPROTO_IP;
 static const int clinux_ipproto_ipv6 = IPPROTO_IPV6;
 static const int clinux_efd_nonblock = EFD_NONBLOCK;
 static const int clinux_efd_cloexec = EFD_CLOEXEC;
+static const int clinux_tfd_timer_abstime = TFD_TIMER_ABSTIME;
 static const int clinux_tfd_nonblock = TFD_NONBLOCK;
 static const int clinux_tfd_cloexec = TFD_CLOEXEC;
 

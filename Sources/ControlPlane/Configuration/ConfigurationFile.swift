@@ -134,6 +134,7 @@ public enum ConfigurationFile {
                 throw value.failure("\(attribute.rawValue) cannot be \"\(text)\": \(attribute.expectation)")
             }
         }
+        if let defect = settings.defect { throw key.failure("the device \(name) \(defect)") }
         return Configuration.Device(name: name, settings: settings, origin: key.place)
     }
 

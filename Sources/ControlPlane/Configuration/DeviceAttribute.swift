@@ -9,6 +9,9 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
     case vendor
     case product
     case writeCache = "write-cache"
+    case merge
+    case mergeDelay = "merge-delay"
+    case maxDelay = "max-delay"
 
     static let names = allCases.map(\.rawValue)
 
@@ -24,13 +27,16 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .serial: "write 1 to \(Self.maximumSerialByteCount) printable ASCII characters"
         case .vendor: "write 1 to \(Self.maximumVendorByteCount) printable ASCII characters"
         case .product: "write 1 to \(Self.maximumProductByteCount) printable ASCII characters"
-        case .writeCache: "write on or off"
+        case .writeCache, .merge: "write on or off"
+        case .mergeDelay, .maxDelay: "write a time up to 1s in us, ms or s, such as 50us, or 0 for none"
         }
     }
 
     /// UNIT SERIAL NUMBER must fit, with the vendor, into one T10 vendor ID designator of 255 bytes; no initiator is
     /// known to keep more of it than this.
     static let maximumSerialByteCount = 64
+    /// A second: initiators do not wait for ever.
+    static let maximumDelayNanoseconds: UInt64 = 1_000_000_000
     /// INQUIRY bytes 8 to 15.
     static let maximumVendorByteCount = 8
     /// INQUIRY bytes 16 to 31.
@@ -62,6 +68,15 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .writeCache:
             guard let isOn = Self.truth(of: value) else { return false }
             settings.writeCache = isOn
+        case .merge:
+            guard let isOn = Self.truth(of: value) else { return false }
+            settings.merges = isOn
+        case .mergeDelay:
+            guard let delay = TimeSpan.parse(value, limit: Self.maximumDelayNanoseconds) else { return false }
+            settings.mergeDelayNanoseconds = delay
+        case .maxDelay:
+            guard let delay = TimeSpan.parse(value, limit: Self.maximumDelayNanoseconds) else { return false }
+            settings.maximumDelayNanoseconds = delay
         }
         return true
     }

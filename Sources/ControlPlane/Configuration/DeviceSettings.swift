@@ -16,11 +16,31 @@ public struct DeviceSettings: Equatable, Sendable {
     /// PRODUCT IDENTIFICATION, at most 16 characters.
     public var product: String?
     public var writeCache: Bool?
+    /// Neighbouring reads and writes go to the handler together.
+    public var merges = false
+    /// Nanoseconds that requests wait for neighbours.
+    public var mergeDelayNanoseconds: UInt64 = 0
+    /// Nanoseconds that they wait at most; 0: no limit.
+    public var maximumDelayNanoseconds: UInt64 = 0
 
     public init(backstore: String) { self.backstore = backstore }
 
     /// What stands before the slash: the handler that is meant.
     public var subtype: String { String(backstore.prefix { $0 != "/" }) }
+
+    /// Nil when the attributes go together; otherwise what is wrong, as a sentence without its beginning.
+    var defect: String? {
+        if mergeDelayNanoseconds > 0, !merges {
+            return "gives merge-delay without merge=on: requests are held only to be merged; add merge=on"
+        }
+        if maximumDelayNanoseconds > 0, mergeDelayNanoseconds == 0 {
+            return "gives max-delay without merge-delay: it limits that delay; add merge-delay, or leave max-delay out"
+        }
+        if maximumDelayNanoseconds > 0, maximumDelayNanoseconds < mergeDelayNanoseconds {
+            return "gives a max-delay below its merge-delay: the longer one is the limit; change one of the two"
+        }
+        return nil
+    }
 
     /// Nil when `backstore` has the form `SUBTYPE/REST`; otherwise what is wrong with it, as the end of a sentence.
     static func defect(ofBackstore text: String) -> String? {

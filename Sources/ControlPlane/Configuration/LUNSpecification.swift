@@ -27,6 +27,7 @@ public enum LUNSpecification {
                 throw .usage("LUN \"\(text)\" gives \(attribute.rawValue) twice: leave one of them out")
             }
         }
+        if let defect = settings.defect { throw .usage("LUN \"\(text)\" \(defect)") }
         return settings
     }
 

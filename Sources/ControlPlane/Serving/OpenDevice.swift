@@ -20,6 +20,11 @@ struct OpenDevice: Sendable {
         configuration.byteCount = settings.byteCount
         configuration.blockByteCount = settings.blockByteCount
         configuration.isReadOnly = settings.isReadOnly
+        if settings.merges {
+            configuration.merging = RequestMerging(
+                delayNanoseconds: settings.mergeDelayNanoseconds,
+                maximumDelayNanoseconds: settings.maximumDelayNanoseconds)
+        }
         let device: HandlerDevice
         do throws(HandlerDeviceError) {
             device = try HandlerDevice.open(handler, configuration, diagnostics: diagnostics)
@@ -51,7 +56,8 @@ struct OpenDevice: Sendable {
         case .otherSubtype, .configStringTooLong, .configStringHoldsZero, .refused, .sizeUnknown, .sizeZero,
             .sizeContradicts, .sizeNoMultiple, .blockSizeInvalid, .blockSizeContradicts:
             .usage
-        case .unreadable, .openFailed, .blockSizeFromHandler, .noThread, .noDescriptor, .noMemory, .cannotResize, .isClosed:
+        case .unreadable, .openFailed, .blockSizeFromHandler, .noThread, .noDescriptor, .noMemory, .cannotResize,
+            .isClosed:
             .runTime
         }
     }

@@ -84,7 +84,9 @@ final class InitiatorSocket {
     ) throws(LoadFailure) {
         while true {
             if stop.isStopped { throw Self.interrupted }
-            var entries = (pollfd(descriptor: descriptor, events: events), pollfd(descriptor: stop.descriptor, events: POLLIN))
+            var entries = (
+                pollfd(descriptor: descriptor, events: events), pollfd(descriptor: stop.descriptor, events: POLLIN)
+            )
             let count = unsafe withUnsafeMutablePointer(to: &entries) { pointer in
                 // A tuple of two of the same type lies in memory as an array of them.
                 unsafe pointer.withMemoryRebound(to: pollfd.self, capacity: 2) {

@@ -110,7 +110,8 @@ final class SessionSetup {
         guard lastLBA < UInt64(Int64.max) / 65536, blockByteCount >= 512, blockByteCount <= 65536,
             blockByteCount % 8 == 0
         else {
-            throw .runTime("LUN \(lun) has a last block \(lastLBA) and blocks of \(blockByteCount) bytes: it is no disk")
+            throw .runTime(
+                "LUN \(lun) has a last block \(lastLBA) and blocks of \(blockByteCount) bytes: it is no disk")
         }
         return Capacity(blockCount: lastLBA + 1, blockByteCount: Int(blockByteCount))
     }

@@ -66,7 +66,9 @@ package struct LoginRequester: Sendable {
         var text = answers
         answers = TextParameters()
         if !isContinued, proposedStages.insert(stage).inserted {
-            for pair in stage == .securityNegotiation ? securityKeys : outcome.offer { text.append(pair.key, pair.value) }
+            for pair in stage == .securityNegotiation ? securityKeys : outcome.offer {
+                text.append(pair.key, pair.value)
+            }
         }
         let next: LoginStage = stage == .securityNegotiation ? .loginOperationalNegotiation : .fullFeaturePhase
         let bytes = text.encoded

@@ -113,7 +113,9 @@ extension LoadReport {
         lines.append(row("MiB/s", Decimal.fixed(mebibytesPerSecond, digits: 1)))
         if readCount > 0, writeCount > 0 {
             lines.append(
-                row("commands", "\(Decimal.grouped(Double(readCount))) reads, \(Decimal.grouped(Double(writeCount))) writes")
+                row(
+                    "commands",
+                    "\(Decimal.grouped(Double(readCount))) reads, \(Decimal.grouped(Double(writeCount))) writes")
             )
         }
         let latencies = [

@@ -5,7 +5,13 @@ package struct Operation: Equatable, Sendable {
     package var unit: UInt64
     package var isWrite: Bool
     /// Which write of the unit a verified read must find, or a write is. The first is 1.
-    package var writeCount: UInt32 = 0
+    package var writeCount: UInt32
+
+    package init(unit: UInt64, isWrite: Bool, writeCount: UInt32 = 0) {
+        self.unit = unit
+        self.isWrite = isWrite
+        self.writeCount = writeCount
+    }
 }
 
 /// Where the area lies on the LUN. It is cut into units of one command each; what does not fill a unit is left out.

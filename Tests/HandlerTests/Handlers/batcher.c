@@ -22,6 +22,10 @@
 #ifndef FLAGS
 #define FLAGS (MARTLET_HANDLER_NEVER_BLOCKS | MARTLET_HANDLER_VECTORED)
 #endif
+// Worker threads of the host's, in which commands are performed at once; 0: batches.
+#ifndef THREADS
+#define THREADS 0
+#endif
 // A command that touches this byte fails; a write that begins there loses the connection.
 #ifndef BAD_BYTE
 #define BAD_BYTE (MEDIUM_SIZE - 1)
@@ -142,6 +146,11 @@ static void batcher_close(struct tcmu_device *dev) {
 static int queue(struct tcmu_device *dev, struct job job) {
     struct store *store = tcmur_dev_get_private(dev);
     pthread_mutex_lock(&store->lock);
+    if (THREADS > 0) {
+        perform(store, &job);
+        pthread_mutex_unlock(&store->lock);
+        return job.status;
+    }
     struct list *list = store->is_told ? &store->queued : &store->submitted;
     list->jobs[list->count++] = job;
     if (!store->is_told) pthread_cond_signal(&store->changed);
@@ -208,7 +217,7 @@ static struct tcmur_handler handler = {
     .cfg_desc = "log=FILE",
     .open = batcher_open,
     .close = batcher_close,
-    .nr_threads = 0,
+    .nr_threads = THREADS,
     .read = batcher_read,
     .write = batcher_write,
     .flush = batcher_flush,
