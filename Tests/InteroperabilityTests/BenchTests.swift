@@ -253,7 +253,7 @@ extension Interoperability {
         @Test(
             "A port where nobody speaks iSCSI ends the run",
             arguments: [
-                ("HTTP/1.1 400 Bad Request\r\nServer: something else\r\nContent-Length: 0\r\n\r\n", "martlet: "),
+                ("HTTP/1.1 400 Bad Request\r\nServer: something else\r\nContent-Length: 0\r\n\r\n", "not iSCSI"),
                 ("", "does not answer"),
             ])
         func noTarget(answer: String, words: String) throws {
