@@ -115,7 +115,7 @@ struct PlaceTests {
         for pair in pairs { #expect(pair.write(Pattern.bytes(0..<10)) == 10) }
         let turns = TurnCounter()
         loop.add(turns)
-        try runTurns(loop) { owners.allSatisfy { $0.offset == 10 } }
+        try withExtendedLifetime(pairs) { try runTurns(loop) { owners.allSatisfy { $0.offset == 10 } } }
         #expect(turns.count < 8)
         for stream in streams { stream.close() }
     }

@@ -279,7 +279,10 @@ private final class ScriptedPoller: Poller {
     private(set) var callCount = 0
     private var wakeUp: CInt = -1
 
-    func add(_ descriptor: CInt, interest: Readiness, token: UInt64) throws(SystemError) { wakeUp = descriptor }
+    /// A loop's first descriptor is the one that wakes it.
+    func add(_ descriptor: CInt, interest: Readiness, token: UInt64) throws(SystemError) {
+        if wakeUp < 0 { wakeUp = descriptor }
+    }
 
     func modify(_ descriptor: CInt, interest: Readiness, token: UInt64) throws(SystemError) {}
 
