@@ -2,18 +2,20 @@
 
 /// How many bytes one receive may take into the loop's batch buffer: learned from what the stream brings, so that a
 /// deep queue is taken whole, and a shallow one does not spread over memory that has left the cache.
-struct ReceiveBudget {
+package struct ReceiveBudget {
     /// Bytes. The largest is also the size of the loop's batch buffer.
-    static let smallest = 64 << 10
-    static let largest = 512 << 10
+    package static let smallest = 64 << 10
+    package static let largest = 512 << 10
     /// Receives that must all have used less than a quarter before the budget is halved.
-    static let patience: UInt8 = 64
+    package static let patience: UInt8 = 64
 
-    private(set) var byteCount = smallest
+    package private(set) var byteCount = smallest
     private var sparseCount: UInt8 = 0
 
+    package init() {}
+
     /// A receive has brought `count` bytes into the batch buffer.
-    mutating func received(_ count: Int) {
+    package mutating func received(_ count: Int) {
         if count >= byteCount {
             byteCount = min(2 * byteCount, Self.largest)
             sparseCount = 0

@@ -13,13 +13,8 @@ public struct Borrowed<Object: AnyObject> {
 
     /// Calls `body` with the object, which must not go before it returns.
     @inlinable @inline(__always)
-    public func use<Result>(_ body: (Object) -> Result) -> Result {
-        // Safe by this type's contract.
-        unsafe reference._withUnsafeGuaranteedRef(body)
-    }
-
-    @inlinable @inline(__always)
     public func use<Value, Failure: Error>(_ body: (Object) throws(Failure) -> Value) throws(Failure) -> Value {
+        // Safe by this type's contract.
         let result: Result<Value, Failure> = unsafe reference._withUnsafeGuaranteedRef { object in
             do throws(Failure) { return .success(try body(object)) } catch { return .failure(error) }
         }
