@@ -45,8 +45,9 @@ extension HandlerDevice {
         var endedCount = 0
         while true {
             let answered = batches.wantedReaps.load(ordering: .acquiring)
-            unsafe endedCount += handler.handlerExtension.reap(device)
+            // Counted first: whoever sees a completion sees it counted.
             batches.reapCount.add(1, ordering: .relaxed)
+            unsafe endedCount += handler.handlerExtension.reap(device)
             let left = batches.wantedReaps.subtract(answered, ordering: .acquiringAndReleasing).newValue
             if left == 0 { return endedCount }
         }

@@ -71,8 +71,11 @@ public struct MergePlanner: Sendable {
         return true
     }
 
-    /// The next group, in the order of its offsets; nil, and the plan is empty again, when there is none.
-    public mutating func takeGroup() -> ArraySlice<Request>? {
+    /// The request at a place of the plan.
+    public subscript(place: Int) -> Request { requests[place] }
+
+    /// The places of the next group, in the order of its offsets; nil, and the plan is empty again, when there is none.
+    public mutating func takeGroup() -> Range<Int>? {
         guard takenCount < requests.count else {
             requests.removeAll(keepingCapacity: true)
             takenCount = 0
@@ -88,7 +91,7 @@ public struct MergePlanner: Sendable {
             byteCount += requests[takenCount].byteCount
             takenCount += 1
         }
-        return requests[start..<takenCount]
+        return start..<takenCount
     }
 
     private func continues(_ request: Request, after other: Request) -> Bool {

@@ -63,13 +63,13 @@ extension HandlerDevice {
     }
 
     private func issuePlan(_ merger: RequestMerger) {
-        while let members = merger.planner.takeGroup() {
-            if members.count > 1, let group = merger.takeGroup() {
-                for member in members { unsafe group.append(merger.released[member.index].takeUnretainedValue()) }
-                dispatch(group, merger)
-            } else {
-                for member in members { unsafe dispatch(merger.released[member.index].takeUnretainedValue()) }
+        while let places = merger.planner.takeGroup() {
+            let group = places.count > 1 ? merger.takeGroup() : nil
+            for place in places {
+                let request = unsafe merger.released[merger.planner[place].index].takeUnretainedValue()
+                if let group { group.append(request) } else { dispatch(request) }
             }
+            if let group { dispatch(group, merger) }
         }
     }
 

@@ -79,6 +79,10 @@ package struct CoalescingController: Sendable {
     /// Whether a response is to go to the socket as soon as it is queued. May change at any call.
     package private(set) var sendsEachResponse: Bool
 
+    /// Whether `turnEnded` is to be called at the end of each turn that made responses, also when all of them have left
+    /// already: `adaptive` learns from it, and leaves sending singly by it.
+    package var asksAtTurnEnd: Bool { !policy.sendsEachResponse }
+
     package var counters: CoalescingCounters {
         var counters = ownCounters
         counters.trialCount = learner.trialCount

@@ -13,7 +13,7 @@ extension ISCSIConnection {
         let requests = requestCount
         requestCount = 0
         context.loop.workCount &+= UInt64(requests)
-        guard phase == .fullFeature, !isUrgent, outbox.isEmpty, !coalescer.isEmpty else { return false }
+        guard phase == .fullFeature, !isUrgent, outbox.isEmpty else { return false }
         let decision = pacing.turnEnded(
             now: context.loop.now, queuedResponses: coalescer.queuedPDUCount,
             queuedByteCount: coalescer.queuedByteCount, inFlight: Int(window.commandsUnderWay),

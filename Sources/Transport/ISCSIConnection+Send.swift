@@ -24,7 +24,8 @@ extension ISCSIConnection {
     func enqueue(_ task: ISCSITask) {
         guard !task.isInOutbox else { return }
         if outbox.isEmpty && emit(task) {
-            if pacing.sendsEachResponse { sendGathered() } else { planFlush() }
+            if pacing.sendsEachResponse { sendGathered() }
+            if pacing.asksAtTurnEnd { planFlush() }
             return
         }
         task.isInOutbox = true

@@ -96,7 +96,7 @@ struct BenchCommand: ParsableCommand {
         do {
             let options = try options()
             let stop = try StopSignal()
-            try Signals.watch { event in if event == .stop { stop.stop() } }
+            try Signals.watch { _ in stop.stop() }
             let line = ProgressLine()
             defer { line.clear() }
             let report = try LoadRun(options, stop: stop) { line.show($0) }.run()

@@ -126,6 +126,10 @@ struct ConfigurationFileTests {
             "m.yaml:4: block-size cannot be \"1000\": write 512, 1024, 2048 or 4096"
         ),
         (
+            "devices:\n  d:\n    backstore: ram/1G\n    merge-delay: 50us\n",
+            "m.yaml:2: the device d gives merge-delay without merge=on: requests are held only to be merged; add merge=on"
+        ),
+        (
             device + "targets:\n  iqn.2026-11.org.example:a: {}\n",
             "m.yaml:3: the target iqn.2026-11.org.example:a needs luns, such as luns: {0: d}"
         ),

@@ -124,6 +124,22 @@ struct LUNSpecificationTests {
             #"LUN "ram/1G,write-cache" gives write-cache no value: write on or off"#
         ),
         (
+            "ram/1G,merge-delay=50us",
+            #"LUN "ram/1G,merge-delay=50us" gives merge-delay without merge=on: requests are held only to be merged; add merge=on"#
+        ),
+        (
+            "ram/1G,merge=on,max-delay=1ms",
+            #"LUN "ram/1G,merge=on,max-delay=1ms" gives max-delay without merge-delay: it limits that delay; add merge-delay, or leave max-delay out"#
+        ),
+        (
+            "ram/1G,merge=on,merge-delay=2ms,max-delay=1ms",
+            #"LUN "ram/1G,merge=on,merge-delay=2ms,max-delay=1ms" gives a max-delay below its merge-delay: the longer one is the limit; change one of the two"#
+        ),
+        (
+            "ram/1G,merge=on,merge-delay=2s",
+            #"LUN "ram/1G,merge=on,merge-delay=2s": merge-delay cannot be "2s": write a time up to 1s in us, ms or s, such as 50us, or 0 for none"#
+        ),
+        (
             "ram/1G,readonly,readonly=no",
             #"LUN "ram/1G,readonly,readonly=no" gives readonly twice: leave one of them out"#
         ),

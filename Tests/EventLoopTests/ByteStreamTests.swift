@@ -46,10 +46,10 @@ struct ByteStreamTests {
         let stream = try loop.openStream(pair.descriptor, owner: owner)
         let feeder = Feeder(pair, total: total, size: size)
         loop.add(feeder)
-        owner.changed = { if $0.offset == total { loop.stop() } }
+        owner.changed = { [unowned loop] in if $0.offset == total { loop.stop() } }
         // The rest of the stream may be the beginning of a place: nothing is told of it, but it is there.
         loop.add(
-            Restless {
+            Restless { [unowned loop] in
                 if feeder.offset == total, !owner.place.isEmpty, pair.isDrained { loop.stop() }
             })
         try loop.run(limitSeconds: 30)
@@ -67,7 +67,7 @@ struct ByteStreamTests {
         let stream = try loop.openStream(pair.descriptor, owner: owner)
         #expect(pair.write(Pattern.bytes(0..<60_000)) == 60_000)
         pair.closeHalf()
-        owner.changed = { if !$0.ends.isEmpty { loop.stop() } }
+        owner.changed = { [unowned loop] in if !$0.ends.isEmpty { loop.stop() } }
         try loop.run(limitSeconds: 10)
         #expect(owner.isIntact && owner.offset == 60_000)
         #expect(owner.ends == [0])
@@ -82,11 +82,11 @@ struct ByteStreamTests {
         let pair = try SocketPair(.tcp)
         let owner = PatternOwner(placeSizes: [200_000])
         let stream = try loop.openStream(pair.descriptor, owner: owner)
-        owner.changed = { if !$0.ends.isEmpty { loop.stop() } }
+        owner.changed = { [unowned loop] in if !$0.ends.isEmpty { loop.stop() } }
         #expect(pair.write(Pattern.bytes(0..<sentFirst)) == sentFirst)
         var isReset = false
         loop.add(
-            Restless(until: { isReset }) {
+            Restless {
                 guard !isReset, pair.isDrained else { return }
                 isReset = true
                 pair.reset()
@@ -126,11 +126,11 @@ struct ByteStreamTests {
         }
         owner.changed = { _ in sendMore() }
         var read: [UInt8] = []
-        let reader = Restless(until: { read.count == content.count }) {
-            read += pair.read() ?? []
-            if read.count == content.count { loop.stop() }
-        }
-        loop.add(reader)
+        loop.add(
+            Restless { [unowned loop] in
+                read += pair.read() ?? []
+                if read.count == content.count { loop.stop() }
+            })
         sendMore()
         try loop.run(limitSeconds: 30)
         #expect(read == content)

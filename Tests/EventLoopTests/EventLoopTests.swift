@@ -73,6 +73,7 @@ struct EventLoopTests {
         }
         try withExtendedLifetime(pipe) { try loop.run() }
         #expect(source.count == 1)
+        loop.remove(registration)
     }
 
     @Test("work from other threads runs in the loop, all of it, in each sender's order", arguments: PollerKind.allCases)
@@ -159,7 +160,7 @@ private final class CountingSource: EventSource {
 
 private final class RecordingWork: TurnWork {
     var calls: [String] = []
-    private let loop: EventLoop
+    private unowned let loop: EventLoop
 
     init(loop: EventLoop) { self.loop = loop }
 
@@ -176,7 +177,7 @@ private final class RecordingWork: TurnWork {
 private final class ShortNaps: TurnWork {
     static let nanoseconds: UInt64 = 200_000
     var durations: [UInt64] = []
-    private let loop: EventLoop
+    private unowned let loop: EventLoop
     private var start = clinux_monotonic_nanoseconds()
 
     init(loop: EventLoop) { self.loop = loop }

@@ -59,7 +59,7 @@ struct ManyStreamsTests {
         var members: [Member] = []
         var gone: [(member: Member, receivedCount: Int)] = []
         var salt = 0
-        try runTurns(loop) {
+        try runTurns(loop) { [unowned loop] in
             for _ in 0..<20 {
                 switch Int.random(in: 0..<3, using: &numbers) {
                 case 0 where members.count < 50:

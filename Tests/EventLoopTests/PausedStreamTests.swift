@@ -22,13 +22,13 @@ struct PausedStreamTests {
         loop.add(feeder)
         var toldWhilePaused = 0
         var pauseCount = 0
-        owner.changed = { owner in
+        owner.changed = { [unowned loop] owner in
             if !stream.isReceiving { toldWhilePaused += 1 }
             if Int.random(in: 0..<4, using: &numbers) == 0 { stream.isReceiving = false }
             if owner.offset == total { loop.stop() }
         }
         loop.add(
-            Restless {
+            Restless { [unowned loop] in
                 if !stream.isReceiving { pauseCount += 1 }
                 if Int.random(in: 0..<3, using: &numbers) == 0 { stream.isReceiving.toggle() }
                 // The rest may be the beginning of a place.
@@ -64,7 +64,7 @@ struct PausedStreamTests {
         #expect(sent < 2_000_000)
         #expect(owner.receivedCount == 0)
         stream.isReceiving = true
-        owner.changed = { if $0.offset == sent { loop.stop() } }
+        owner.changed = { [unowned loop] in if $0.offset == sent { loop.stop() } }
         try loop.run(limitSeconds: 10)
         #expect(owner.isIntact)
         stream.close()
@@ -94,7 +94,7 @@ struct PausedStreamTests {
             #expect(turns.count < 20)
             #expect(owner.hungUpCount == 0 && owner.ends.isEmpty && owner.offset == 0)
             stream.isReceiving = true
-            owner.changed = { if !$0.ends.isEmpty { loop.stop() } }
+            owner.changed = { [unowned loop] in if !$0.ends.isEmpty { loop.stop() } }
             try loop.run(limitSeconds: 10)
             #expect(owner.ends == [0] && owner.isIntact)
             #expect(owner.offset == (turnsBefore > 0 ? 1_000 : 0))
@@ -119,7 +119,7 @@ struct PausedStreamTests {
             case .unix: pair.closePeer()
             case .tcp: pair.reset()
             }
-            owner.changed = { if $0.hungUpCount > 0 { loop.stop() } }
+            owner.changed = { [unowned loop] in if $0.hungUpCount > 0 { loop.stop() } }
             try loop.run(limitSeconds: 10)
             #expect(owner.hungUpCount > 0 && owner.ends.isEmpty)
             stream.close()

@@ -30,7 +30,7 @@ struct PlaceTests {
         owner.offersPlace = false
         owner.memory.initializeMemory(as: UInt8.self, repeating: PatternOwner.canary)
         end += pair.write(Pattern.bytes(end..<end + 150_000))
-        owner.changed = { if $0.offset == end { loop.stop() } }
+        owner.changed = { [unowned loop] in if $0.offset == end { loop.stop() } }
         try loop.run(limitSeconds: 10)
         #expect(owner.isIntact)
         #expect(owner.memory.allSatisfy { $0 == PatternOwner.canary })
@@ -38,8 +38,8 @@ struct PlaceTests {
         // And it can offer another one.
         owner.offersPlace = true
         let more = end + pair.write(Pattern.bytes(end..<end + 40_000))
-        owner.changed = { if $0.offset == more { loop.stop() } }
-        loop.add(Restless { if pair.isDrained { loop.stop() } })
+        owner.changed = { [unowned loop] in if $0.offset == more { loop.stop() } }
+        loop.add(Restless { [unowned loop] in if pair.isDrained { loop.stop() } })
         try loop.run(limitSeconds: 10)
         owner.tookPlaced(stream.revokePlace())
         #expect(owner.isIntact && owner.offset == more)
@@ -86,6 +86,52 @@ struct PlaceTests {
         }
         try withExtendedLifetime(pairs) { try runTurns(loop, 20) }
         #expect(owners.map(\.offset).sorted() == [0, 10])
+    }
+
+    @Test(
+        "Streams that are closed with bytes on the way take nothing from those that come after",
+        arguments: PollerKind.allCases)
+    func nothingUsedUp(kind: PollerKind) throws {
+        let loop = try kind.makeLoop()
+        for _ in 0..<200 {
+            let pairs = [try SocketPair(), try SocketPair()]
+            var streams: [any ByteStream] = []
+            for pair in pairs {
+                #expect(pair.write(Pattern.bytes(0..<10)) == 10)
+                let owner = PatternOwner()
+                owner.changed = { [unowned loop] _ in
+                    for stream in streams { stream.close() }
+                    streams = []
+                    loop.stop()
+                }
+                streams.append(try loop.openStream(pair.descriptor, owner: owner))
+            }
+            try withExtendedLifetime(pairs) { try loop.run(limitSeconds: 10) }
+        }
+        // Many more get theirs in as few turns as ever.
+        let pairs = try (0..<20).map { _ in try SocketPair() }
+        let owners = pairs.map { _ in PatternOwner() }
+        let streams = try zip(pairs, owners).map { try loop.openStream($0.descriptor, owner: $1) }
+        for pair in pairs { #expect(pair.write(Pattern.bytes(0..<10)) == 10) }
+        let turns = TurnCounter()
+        loop.add(turns)
+        try withExtendedLifetime(pairs) { try runTurns(loop) { owners.allSatisfy { $0.offset == 10 } } }
+        #expect(turns.count < 8)
+        for stream in streams { stream.close() }
+    }
+
+    @Test("What comes after close stays in the socket", arguments: PollerKind.allCases)
+    func leftAlone(kind: PollerKind) throws {
+        let loop = try kind.makeLoop()
+        let pair = try SocketPair()
+        let owner = PatternOwner()
+        let stream = try loop.openStream(pair.descriptor, owner: owner)
+        try runTurns(loop, 3)
+        stream.close()
+        #expect(pair.write([7]) == 1)
+        try runTurns(loop, 3)
+        var byte: UInt8 = 0
+        #expect(recv(pair.descriptor, &byte, 1, 0) == 1 && byte == 7)
     }
 
     @Test("A loop that goes with a receive under way leaves the memory alone", arguments: PollerKind.allCases)

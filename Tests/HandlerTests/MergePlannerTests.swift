@@ -11,7 +11,7 @@ struct MergePlannerTests {
         var planner = MergePlanner(limits)
         var groups: [[Int]] = []
         func takeAll() {
-            while let group = planner.takeGroup() { groups.append(group.map(\.index)) }
+            while let group = planner.takeGroup() { groups.append(group.map { planner[$0].index }) }
         }
         for request in requests where !planner.add(request) {
             takeAll()

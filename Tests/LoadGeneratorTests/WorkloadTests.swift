@@ -84,6 +84,7 @@ struct WorkloadTests {
             for unit in 10..<30 as Range<UInt64> {
                 #expect(workload.next() == Operation(unit: unit, isWrite: isWrite, writeCount: 1))
                 workload.finish(unit)
+                #expect(workload.isDone == (unit == 29))
             }
             #expect(workload.next() == nil)
         }

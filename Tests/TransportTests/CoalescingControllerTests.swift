@@ -30,6 +30,7 @@ struct CoalescingControllerTests {
     func fixedPolicies(_ policy: CoalescingPolicy, _ sendsEach: Bool) {
         var controller = CoalescingController(policy)
         #expect(controller.sendsEachResponse == sendsEach)
+        #expect(controller.asksAtTurnEnd == !sendsEach)
         for turn in 1...100 {
             let decision = controller.turnEnded(
                 now: UInt64(turn) * 1_000, queuedResponses: turn, queuedByteCount: turn * 560, inFlight: turn,
@@ -158,6 +159,7 @@ struct CoalescingControllerTests {
             singleCount += 1
         }
         #expect((4...16).contains(singleCount))
+        #expect(controller.asksAtTurnEnd)
         _ = controller.turnEnded(
             now: 2_000, queuedResponses: 9, queuedByteCount: 5_040, inFlight: 0, requestsThisTurn: 20)
         #expect(controller.sendsEachResponse)

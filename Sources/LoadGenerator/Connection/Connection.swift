@@ -16,8 +16,6 @@ final class Connection {
 
     /// A target that says nothing for so long, with commands outstanding, is given up.
     private static let silenceLimitNanoseconds: UInt64 = 30_000_000_000
-    /// How long a target may take to say good-bye.
-    private static let logoutLimitSeconds = 2.0
 
     /// Takes over a session that is ready.
     init(_ setup: SessionSetup, _ pipeline: Pipeline) {
@@ -28,10 +26,10 @@ final class Connection {
 
     var descriptor: CInt { socket.descriptor }
 
-    /// One receive, and all that follows from it. False when nothing was there.
-    func receive(mayBlock: Bool) throws(LoadFailure) -> Bool {
+    /// One receive, and all that follows from it. When that was, in monotonic nanoseconds; nil when nothing had come.
+    func receive(mayBlock: Bool) throws(LoadFailure) -> UInt64? {
         guard case .bytes(let count) = try unsafe socket.receive(into: buffer.free, mayBlock: mayBlock) else {
-            return false
+            return nil
         }
         buffer.added(count)
         let now = Clock.now
@@ -39,12 +37,13 @@ final class Connection {
         // The pipeline does not touch the buffer.
         let consumed = try unsafe pipeline.take(buffer.filled.bytes, now: now)
         buffer.consumed(consumed)
-        return true
+        return now
     }
 
     /// Sends what is to be sent, new commands included: in one send, unless they are more than it takes.
     func send(now: UInt64) throws(LoadFailure) {
-        if pipeline.outstandingCount == 0 { lastHeardNanoseconds = now }
+        // The silence begins with the first command.
+        if pipeline.outstandingCount == 0 && pipeline.numbers.isWindowOpen { lastHeardNanoseconds = now }
         while true {
             pipeline.pump(now: now)
             let batch = pipeline.batch
@@ -80,20 +79,20 @@ final class Connection {
     /// Limits how long a receive that may block does.
     func setReceiveTimeout(milliseconds: Int) { socket.setReceiveTimeout(milliseconds: milliseconds) }
 
-    /// Says good-bye, with nothing outstanding. A target that does not answer is left all the same.
-    func logOut(_ stop: StopSignal) {
+    /// Asks to log out, with nothing outstanding.
+    func sayGoodBye() {
         let numbers = pipeline.numbers
         let request = LogoutRequestPDU(
             reason: .closeSession, initiatorTaskTag: 0, cid: 0, cmdSN: numbers.cmdSN, expStatSN: numbers.expStatSN)
         let batch = pipeline.batch
         guard batch.isEmpty else { return }
         batch.addHeader { request.encode(into: &$0) }
-        do throws(LoadFailure) {
-            _ = try unsafe socket.send(batch.pending)
-            try socket.wait(
-                for: POLLIN, until: Clock.after(seconds: Self.logoutLimitSeconds), stop, orElse: "")
-        } catch {
-            // The connection is closed in any case.
-        }
+        // A target that does not hear it sees the connection's end.
+        _ = try? unsafe socket.send(batch.pending)
+    }
+
+    /// A target that does not answer is left all the same.
+    func waitForGoodBye(until deadline: UInt64) {
+        try? socket.wait(for: POLLIN, until: deadline, nil, orElse: "")
     }
 }

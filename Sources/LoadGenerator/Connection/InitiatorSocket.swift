@@ -79,13 +79,15 @@ final class InitiatorSocket {
     // MARK: Waiting and moving bytes
 
     /// Waits until the socket is ready for `events`. Throws the sentence `orElse` at the deadline, and when stopped.
+    /// poll(2) passes over the descriptor -1.
     func wait(
-        for events: CInt, until deadline: UInt64, _ stop: StopSignal, orElse sentence: String
+        for events: CInt, until deadline: UInt64, _ stop: StopSignal?, orElse sentence: String
     ) throws(LoadFailure) {
         while true {
-            if stop.isStopped { throw Self.interrupted }
+            if let stop, stop.isStopped { throw Self.interrupted }
             var entries = (
-                pollfd(descriptor: descriptor, events: events), pollfd(descriptor: stop.descriptor, events: POLLIN)
+                pollfd(descriptor: descriptor, events: events),
+                pollfd(descriptor: stop?.descriptor ?? -1, events: POLLIN)
             )
             let count = unsafe withUnsafeMutablePointer(to: &entries) { pointer in
                 // A tuple of two of the same type lies in memory as an array of them.

@@ -210,6 +210,15 @@ final class SessionSetup {
 
     private var silence: String { "\(url.portal) does not answer for \(Int(Self.answerLimitSeconds)) seconds" }
 
+    /// Another protocol's bytes may announce any length: they are not waited for.
+    private func checkProtocol() throws(LoadFailure) {
+        let filled = unsafe buffer.filled
+        guard filled.count >= BasicHeaderSegment.byteCount,
+            unsafe BasicHeaderSegment.targetOpcode(of: filled.bytes) == nil
+        else { return }
+        throw .runTime("\(url.portal) answers with something that is not iSCSI")
+    }
+
     private func receive() throws(LoadFailure) -> Received {
         let deadline = Clock.after(seconds: Self.answerLimitSeconds)
         while true {
@@ -224,6 +233,7 @@ final class SessionSetup {
                 buffer.consumed(frame.totalByteCount)
                 return received
             }
+            try checkProtocol()
             try socket.wait(for: POLLIN, until: deadline, stop, orElse: silence)
             if case .bytes(let count) = try unsafe socket.receive(into: buffer.free, mayBlock: false) {
                 buffer.added(count)

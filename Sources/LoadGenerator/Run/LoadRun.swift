@@ -137,7 +137,8 @@ package final class LoadRun {
         control.order.store(.end, ordering: .releasing)
         for thread in threads { thread.join() }
         threads = []
-        return summary(window, isVerified: isVerified, isInterrupted: isInterrupted)
+        return summary(
+            window, isVerified: isVerified, isInterrupted: isInterrupted || (options.verifies && stop.isStopped))
     }
 
     private func begin(_ order: RunControl.Order, _ control: RunControl) {

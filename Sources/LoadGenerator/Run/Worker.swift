@@ -61,12 +61,21 @@ final class Worker: @unchecked Sendable {
                 try run(phase)
                 finishPhase()
             }
-            for connection in connections { connection.logOut(control.stop) }
+            logOut()
         } catch {
             failure = error
             control.hasFailed.store(true, ordering: .releasing)
             finishPhase()
         }
+    }
+
+    /// How long all targets together may take to say good-bye.
+    private static let logoutLimitSeconds = 2.0
+
+    private func logOut() {
+        let deadline = Clock.after(seconds: Self.logoutLimitSeconds)
+        for connection in connections { connection.sayGoodBye() }
+        for connection in connections { connection.waitForGoodBye(until: deadline) }
     }
 
     private var lastOrder: RunControl.Order?
@@ -103,10 +112,9 @@ final class Worker: @unchecked Sendable {
         var now = Clock.now
         for connection in connections { try connection.send(now: now) }
         var nextCheck = now
-        // A run may find the command window closed for a while; the other phases end with their last unit.
-        while isBusy || (workload.phase == .run && !control.isStopping.load(ordering: .acquiring)) {
-            try turn()
-            now = Clock.now
+        // The command window may be closed for a while: then there is work, and nothing under way.
+        while isBusy || !workload.isDone {
+            now = try turn()
             measurement.isRunning = control.isMeasuring.load(ordering: .acquiring)
             if control.isStopping.load(ordering: .acquiring) { workload.begin(.stopped) }
             endedCount.store(measurement.endedCount, ordering: .relaxed)
@@ -118,34 +126,38 @@ final class Worker: @unchecked Sendable {
         workload.begin(.stopped)
     }
 
-    /// Waits for the target, and works off what it sent.
-    private func turn() throws(LoadFailure) {
+    /// Waits for the target, and works off what it sent. Returns the time, which is read once.
+    private func turn() throws(LoadFailure) -> UInt64 {
         if polls {
-            for connection in connections where try connection.receive(mayBlock: false) || workload.verifies {
-                try connection.send(now: Clock.now)
+            let now = Clock.now
+            for connection in connections {
+                let hasCome = try connection.receive(mayBlock: false) != nil
+                if hasCome || connection.isBlocked || workload.verifies { try connection.send(now: now) }
             }
-            for connection in connections where connection.isBlocked { try connection.send(now: Clock.now) }
-        } else if connections.count == 1, !connections[0].isBlocked {
-            // The receive is the wait.
-            _ = try connections[0].receive(mayBlock: true)
-            try connections[0].send(now: Clock.now)
-        } else {
-            try waitForAny()
+            return now
         }
+        guard connections.count == 1, !connections[0].isBlocked else { return try waitForAny() }
+        // The receive is the wait.
+        let now = try connections[0].receive(mayBlock: true) ?? Clock.now
+        try connections[0].send(now: now)
+        return now
     }
 
-    private func waitForAny() throws(LoadFailure) {
+    private func waitForAny() throws(LoadFailure) -> UInt64 {
         for index in connections.indices {
             entries[index].events = Int16(connections[index].isBlocked ? POLLIN | POLLOUT : POLLIN)
         }
         // The array has an entry for each connection.
         let count = unsafe poll(&entries, nfds_t(entries.count), CInt(Self.waitMilliseconds))
         if count < 0, clinux_errno() != EINTR { throw .runTime("\(SystemError.last("poll"))") }
+        var now = Clock.now
         for index in connections.indices {
             let isReady = count > 0 && entries[index].revents != 0
-            if isReady { _ = try connections[index].receive(mayBlock: false) }
+            // Latencies of a long turn of many connections end when each is looked at.
+            if isReady { now = try connections[index].receive(mayBlock: false) ?? now }
             // A verified connection may have found all units busy with another's commands, which have ended since.
-            if isReady || workload.verifies { try connections[index].send(now: Clock.now) }
+            if isReady || workload.verifies { try connections[index].send(now: now) }
         }
+        return now
     }
 }

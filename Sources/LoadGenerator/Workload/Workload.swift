@@ -89,6 +89,15 @@ package final class Workload {
         cursor = units.lowerBound
     }
 
+    /// Nothing will be started any more, whatever ends.
+    package var isDone: Bool {
+        switch phase {
+        case .fill, .scan: cursor == units.upperBound
+        case .run: false
+        case .stopped: true
+        }
+    }
+
     /// Nil when nothing is to be started now: the phase has come to its end, or the units that it wants are busy.
     package func next() -> Operation? {
         guard var operation = choose() else { return nil }

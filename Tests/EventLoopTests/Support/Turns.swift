@@ -8,12 +8,12 @@ final class Restless: TurnWork {
     private let isOver: () -> Bool
     private let body: () -> Void
 
-    init(until isOver: @escaping () -> Bool, _ body: @escaping () -> Void) {
+    init(_ body: @escaping () -> Void, until isOver: @escaping () -> Bool) {
         self.isOver = isOver
         self.body = body
     }
 
-    convenience init(_ body: @escaping () -> Void) { self.init(until: { false }, body) }
+    convenience init(_ body: @escaping () -> Void) { self.init(body, until: { false }) }
 
     var hasPending: Bool { !isOver() }
     func drain() {}
@@ -48,11 +48,11 @@ func runTurns(_ loop: EventLoop, _ count: Int) throws {
 /// Turns without sleep until `isOver`.
 func runTurns(_ loop: EventLoop, isOver: @escaping () -> Bool) throws {
     var isDone = false
-    loop.add(
-        Restless(until: { isDone }) {
-            guard !isDone, isOver() else { return }
-            isDone = true
-            loop.stop()
-        })
+    let body = { [unowned loop] in
+        guard !isDone, isOver() else { return }
+        isDone = true
+        loop.stop()
+    }
+    loop.add(Restless(body, until: { isDone }))
     try loop.run(limitSeconds: 20)
 }
