@@ -163,8 +163,10 @@ struct SpinJudge {
     private static let endWeights = (saved: 4, taken: 3)
     /// Spins that the averages look back on.
     private static let averagedCount = 64
-    /// One wait in so many is tried as a spin, when sleeps are short enough for one to be of use.
+    /// One wait in so many is tried as a spin, when sleeps are short enough for one to be of use; fewer and fewer, down
+    /// to the second number, as long as nothing comes of it.
     private static let trialInterval = 16
+    private static let longestTrialInterval = 1024
     private static let longestSleepToTry = 4 * wakeUpNanoseconds
 
     private(set) var isSpinning = false
@@ -173,6 +175,7 @@ struct SpinJudge {
     private var taken = Int(limitNanoseconds) * averagedCount
     /// Nanoseconds times 8.
     private var averageSleep = longestSleepToTry * 16
+    private var currentTrialInterval = trialInterval
     private var waitsUntilTrial = trialInterval
     private var pause = PollingPause(first: 100_000_000, longest: 12_800_000_000)
 
@@ -181,7 +184,7 @@ struct SpinJudge {
         guard averageSleep / 8 < Self.longestSleepToTry else { return false }
         waitsUntilTrial -= 1
         guard waitsUntilTrial == 0 else { return false }
-        waitsUntilTrial = Self.trialInterval
+        waitsUntilTrial = currentTrialInterval
         return true
     }
 
@@ -194,6 +197,8 @@ struct SpinJudge {
         // A sleep would have ended as soon: nothing is learned.
         guard outcome != .workWasThere else { return }
         saved += (outcome == .workCame ? Int(Self.wakeUpNanoseconds) : 0) - saved / Self.averagedCount
+        currentTrialInterval =
+            outcome == .workCame ? Self.trialInterval : min(2 * currentTrialInterval, Self.longestTrialInterval)
         taken += Int(min(nanoseconds, Self.limitNanoseconds)) - taken / Self.averagedCount
         let weights = isSpinning ? Self.endWeights : Self.beginWeights
         let isWorthwhile = saved * weights.saved > taken * weights.taken
