@@ -35,7 +35,7 @@ extension Interoperability {
         func waitingWrite(round: Int) throws {
             let server = try MartletServer("ram/256M", options: Self.oneLoop)
             let peer = try Peer(server.url)
-            let wanted = Block.contents(lba: 100, blockCount: 8, generation: round)
+            let wanted = Block.contents(lba: 100, blockCount: 8, generation: UInt64(round))
             // The first is long work, done beside the loop; the ORDERED write waits for its end.
             let long = peer.zero(lba: 1000, blockCount: 60_000)
             let waiting = peer.ordered(peer.write(lba: 100, blockCount: 8, data: wanted))
