@@ -12,7 +12,6 @@ extension ISCSIConnection {
     func holds() -> Bool {
         let requests = requestCount
         requestCount = 0
-        context.loop.workCount &+= UInt64(requests)
         guard phase == .fullFeature, !isUrgent, outbox.isEmpty else { return false }
         let decision = pacing.turnEnded(
             now: context.loop.now, queuedResponses: coalescer.queuedPDUCount,

@@ -11,7 +11,7 @@ struct ServeCommand: ParsableCommand {
         discussion: """
             Each LUN is SUBTYPE/REST[,KEY=VALUE]...; they become LUN 0, 1, ... of the target. Keys: size (bytes, or \
             with K, M, G, T), block-size (512, 1024, 2048, 4096), readonly, serial, vendor, product, write-cache (on, \
-            off). A comma that belongs to a path is written \\,.
+            off), merge (on, off), merge-delay and max-delay (such as 50us). A comma that belongs to a path is written \\,.
 
             When the LUNs can be used, the URL of each is written to standard output, one on a line. Logs go to \
             standard error. There is no authentication: serve to loopback, or to networks of hosts that you trust.

@@ -99,7 +99,13 @@ final class RunningServer: StatusSource {
     // MARK: StatusSource
 
     func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport {
-        statistics.report(StatisticsInput(await snapshot()), purpose, now: Environment.monotonicSeconds)
+        var input = StatisticsInput(await snapshot())
+        // A device of several LUNs is told of once.
+        let devices = Dictionary(luns.map { ($0.device.name, $0.device) }) { first, _ in first }
+        input.devices = devices.values.sorted { $0.name < $1.name }.map {
+            (backstore: $0.backstore, counters: $0.device.counters.byName)
+        }
+        return statistics.report(input, purpose, now: Environment.monotonicSeconds)
     }
 
     /// The loops answer from their own threads; a thread that may wait asks them.
