@@ -132,13 +132,17 @@ extension HandlerDevice {
     }
 
     private func takeAnswer(_ record: CommandRecord, _ status: Int32, _ request: BlockRequest) {
-        let sense = unsafe record.sense
         let isCDB = request.operation == .passthrough
+        if !isCDB, status == Int32(TCMU_STS_OK) {
+            request.complete(.good)
+            return
+        }
+        let sense = unsafe record.sense
         let outcome =
             unsafe isCDB
             ? StatusMapping.passthroughOutcome(status, sense: sense.bytes)
             : StatusMapping.outcome(status, sense: sense.bytes)
-        if outcome == .failedWithStoreSense {
+        if case .failedWithStoreSense = outcome {
             unsafe request.storeSense = Array(sense.prefix(StatusMapping.byteCount(sense.bytes)))
         }
         if isCDB { unsafe request.transferredByteCount = consumedByteCount(record, request) }

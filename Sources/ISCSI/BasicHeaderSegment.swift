@@ -18,73 +18,73 @@ public enum BasicHeaderSegment {
     @usableFromInline static let finalBit: UInt8 = 0x80
 
     /// All six bits, whether or not they are a known code.
-    @inlinable
+    @inlinable @inline(__always)
     public static func rawOpcode(of header: RawSpan) -> UInt8 {
         header.uint8(at: 0) & opcodeMask
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public static func initiatorOpcode(of header: RawSpan) -> InitiatorOpcode? {
         InitiatorOpcode(rawValue: rawOpcode(of: header))
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public static func targetOpcode(of header: RawSpan) -> TargetOpcode? {
         TargetOpcode(rawValue: rawOpcode(of: header))
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public static func isImmediate(_ header: RawSpan) -> Bool {
         header.uint8(at: 0) & immediateBit != 0
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public static func isFinal(_ header: RawSpan) -> Bool {
         header.uint8(at: 1) & finalBit != 0
     }
 
     /// Bytes of all additional header segments: a multiple of four, at most 1,020.
-    @inlinable
+    @inlinable @inline(__always)
     public static func totalAHSByteCount(of header: RawSpan) -> Int {
         Int(header.uint8(at: 4)) * 4
     }
 
     /// Bytes of the data segment without its padding: at most 16,777,215.
-    @inlinable
+    @inlinable @inline(__always)
     public static func dataSegmentLength(of header: RawSpan) -> Int {
         Int(header.uint24(at: 5))
     }
 
     /// Where the PDU has a LUN.
-    @inlinable
+    @inlinable @inline(__always)
     public static func lun(of header: RawSpan) -> LogicalUnitNumber {
         LogicalUnitNumber(rawValue: header.uint64(at: 8))
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public static func initiatorTaskTag(of header: RawSpan) -> UInt32 {
         header.uint32(at: 16)
     }
 
     /// Where the PDU has a Target Transfer Tag.
-    @inlinable
+    @inlinable @inline(__always)
     public static func targetTransferTag(of header: RawSpan) -> UInt32 {
         header.uint32(at: 20)
     }
 
     /// In requests that have one: all of the initiator's but Data-Out and SNACK Request.
-    @inlinable
+    @inlinable @inline(__always)
     public static func cmdSN(of header: RawSpan) -> UInt32 {
         header.uint32(at: 24)
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public static func expStatSN(of header: RawSpan) -> UInt32 {
         header.uint32(at: 28)
     }
 
     /// Bytes that fill a data segment up to a multiple of four.
-    @inlinable
+    @inlinable @inline(__always)
     public static func paddingByteCount(of dataSegmentLength: Int) -> Int {
         -dataSegmentLength & 3
     }
@@ -110,7 +110,7 @@ extension EncodablePDU {
 
 extension MutableRawSpan {
     /// Starts a header: zeroes, then bytes 0 and 1 and the length of the data segment.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func beginHeader(opcode: UInt8, isImmediate: Bool = false, flags: UInt8, dataSegmentLength: UInt32) {
         for word in 0..<BasicHeaderSegment.byteCount / 8 { store(UInt64(0), at: word * 8) }
         store(isImmediate ? opcode | BasicHeaderSegment.immediateBit : opcode, at: 0)
@@ -119,7 +119,7 @@ extension MutableRawSpan {
     }
 
     /// ExpCmdSN and MaxCmdSN behind StatSN, in the target's PDUs that have them.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func store(_ numbers: SequenceNumbers) {
         store(numbers.statSN, at: 24)
         store(numbers.expCmdSN, at: 28)
@@ -128,21 +128,21 @@ extension MutableRawSpan {
 }
 
 extension RawSpan {
-    @inlinable
+    @inlinable @inline(__always)
     func sequenceNumbers() -> SequenceNumbers {
         SequenceNumbers(statSN: uint32(at: 24), expCmdSN: uint32(at: 28), maxCmdSN: uint32(at: 32))
     }
 
     /// Whether the header is whole and carries no additional header segments: they belong to SCSI Command alone
     /// (RFC 7143 11.2.1.5).
-    @inlinable
+    @inlinable @inline(__always)
     func checkPlainHeader() throws(PDUError) {
         guard byteCount >= BasicHeaderSegment.byteCount else { throw .dropConnection(.truncatedHeader) }
         guard BasicHeaderSegment.totalAHSByteCount(of: self) == 0 else { throw .reject(.invalidPDUField) }
     }
 
     /// The same, for a PDU that must name its task.
-    @inlinable
+    @inlinable @inline(__always)
     func checkTaskHeader() throws(PDUError) {
         try checkPlainHeader()
         guard BasicHeaderSegment.initiatorTaskTag(of: self) != BasicHeaderSegment.reservedTag else {
