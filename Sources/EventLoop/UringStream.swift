@@ -13,7 +13,7 @@ internal import CLinux
     /// follows; one into a buffer brings all that is there, and costs a copy. At 64 KiB and queue depth 16 the former
     /// took twice the processor time of the latter; pieces of 256 KiB cost what epoll's two vectors cost.
     static let directByteCount = 128 << 10
-    /// Bytes of one direct receive: the kernel fills all of it before it tells. Bounded so that slow peers are heard of.
+    /// Bytes of one direct receive: the kernel tells when all of it is full. Bounded so that slow peers are heard of.
     static let largestDirectByteCount = 256 << 10
     /// After a piece that was received directly comes, most likely, the beginning of the next: so little is taken that
     /// nearly all of that can be received directly too.
