@@ -8,7 +8,7 @@ import Testing
 struct ByteStreamTests {
     /// Around every size at which a stream does something else.
     static let placeSizes = [
-        1, 47, 4096, (32 << 10) - 1, 32 << 10, (32 << 10) + 1, 65_536, 262_143, 262_144, 262_145, 600_000,
+        1, 47, 4096, 65_536, (128 << 10) - 1, 128 << 10, (128 << 10) + 1, 262_143, 262_144, 262_145, 600_000,
     ]
 
     @Test(
@@ -29,7 +29,7 @@ struct ByteStreamTests {
         }
     }
 
-    @Test("Bytes that come one by one come", arguments: PollerKind.allCases, [100, 32 << 10, 40_000])
+    @Test("Bytes that come one by one come", arguments: PollerKind.allCases, [100, 128 << 10, 200_000])
     func dripFed(kind: PollerKind, placeSize: Int) throws {
         let owner = PatternOwner(placeSizes: [placeSize])
         try feed(kind, .tcp, owner, total: 20_000) { 1 }
@@ -63,7 +63,7 @@ struct ByteStreamTests {
     func halfClosed(kind: PollerKind, transport: Transport) throws {
         let loop = try kind.makeLoop()
         let pair = try SocketPair(transport)
-        let owner = PatternOwner(placeSizes: [100_000])
+        let owner = PatternOwner(placeSizes: [150_000])
         let stream = try loop.openStream(pair.descriptor, owner: owner)
         #expect(pair.write(Pattern.bytes(0..<60_000)) == 60_000)
         pair.closeHalf()

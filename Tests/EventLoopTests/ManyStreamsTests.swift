@@ -32,7 +32,7 @@ struct ManyStreamsTests {
         var numbers = SeededNumbers(seed: seed)
         let loop = try kind.makeLoop()
         let total = 60_000
-        let members = try (0..<500).map { try Member(loop, salt: $0, placeSizes: $0 % 5 == 0 ? [40_000] : []) }
+        let members = try (0..<500).map { try Member(loop, salt: $0, placeSizes: $0 % 5 == 0 ? [200_000] : []) }
         try runTurns(loop) {
             for _ in 0..<100 {
                 let member = members.randomElement(using: &numbers)!
@@ -64,7 +64,7 @@ struct ManyStreamsTests {
                 switch Int.random(in: 0..<3, using: &numbers) {
                 case 0 where members.count < 50:
                     salt += 1
-                    if let member = try? Member(loop, salt: salt, placeSizes: [40_000]) { members.append(member) }
+                    if let member = try? Member(loop, salt: salt, placeSizes: [200_000]) { members.append(member) }
                 case 1 where !members.isEmpty:
                     let member = members.remove(at: Int.random(in: 0..<members.count, using: &numbers))
                     // Often with bytes on the way.

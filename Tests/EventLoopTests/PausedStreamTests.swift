@@ -16,7 +16,7 @@ struct PausedStreamTests {
         let total = 3_000_000
         let loop = try kind.makeLoop()
         let pair = try SocketPair(transport)
-        let owner = PatternOwner(placeSizes: [5_000, 300_000, 40_000])
+        let owner = PatternOwner(placeSizes: [5_000, 300_000, 140_000])
         let stream = try loop.openStream(pair.descriptor, owner: owner)
         let feeder = Feeder(pair, total: total) { Int.random(in: 0...200_000, using: &numbers) }
         loop.add(feeder)
@@ -109,7 +109,7 @@ struct PausedStreamTests {
         for transport in Transport.allCases {
             let loop = try kind.makeLoop()
             let pair = try SocketPair(transport)
-            let owner = PatternOwner(placeSizes: [100_000], gap: 1)
+            let owner = PatternOwner(placeSizes: [200_000], gap: 1)
             let stream = try loop.openStream(pair.descriptor, owner: owner)
             #expect(pair.write(Pattern.bytes(0..<1)) == 1)
             if turnsBefore > 0 { try runTurns(loop, turnsBefore) }
