@@ -192,13 +192,27 @@ extension ISCSIConnection {
     func moveSegment(
         of task: ISCSITask, from source: UnsafeMutableRawPointer, to target: UnsafeMutableRawPointer
     ) {
-        guard segment?.task?.refers(to: task) == true, let place = unsafe segment?.target else { return }
+        guard segment?.task?.refers(to: task) == true else { return }
+        takePlaceBack()
+        guard let place = unsafe segment?.target else { return }
         // Both hold the bytes up to the end of the segment.
         unsafe segment?.target = target + (place - source)
     }
 
     /// The task's buffer is gone: data on their way to it are forgotten.
     func forget(_ task: ISCSITask) {
-        if segment?.task?.refers(to: task) == true { segment?.forget() }
+        guard segment?.task?.refers(to: task) == true else { return }
+        takePlaceBack()
+        segment?.forget()
+    }
+
+    /// The place of the segment under way is about to move or to go: the kernel lets go of it, and what it has
+    /// written there counts as received.
+    private func takePlaceBack() {
+        guard let count = stream?.revokePlace(), count > 0 else { return }
+        receivedByteCount += UInt64(count)
+        advanceSegment(count)
+        // That may have been the end of its PDU, and nothing else would say so.
+        planWorkOff()
     }
 }

@@ -163,7 +163,7 @@ extension ISCSIConnection: ByteStreamOwner {
         return true
     }
 
-    private func advanceSegment(_ byteCount: Int) {
+    func advanceSegment(_ byteCount: Int) {
         guard var current = segment, let target = unsafe current.target else { return }
         if current.hasDigest {
             unsafe current.digest.update(UnsafeRawBufferPointer(start: target, count: byteCount).bytes)
