@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import EventLoop
 internal import ISCSI
 internal import SCSI
 internal import TargetCore
