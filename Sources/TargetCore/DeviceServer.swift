@@ -106,6 +106,9 @@ extension ITNexus {
             }
             if let row = task.descriptor?.object { try Self.checkState(of: unit.unit, for: row) }
         }
+        // The store needs memory, whatever the row would do without.
+        plan.isMapped = false
+        plan.takesDataAtOnce = false
         plan.fromInitiator = max(plan.fromInitiator, task.expectedFromInitiator)
         plan.toInitiator = max(plan.toInitiator, min(task.expectedToInitiator, limit))
         task.plan = plan

@@ -64,6 +64,9 @@ final class TaskSet {
         }
     }
 
+    /// Some task here is before or after others by its attribute.
+    var isOrdered: Bool { orderedCount > 0 || headOfQueueCount > 0 }
+
     private func hasOlderOrdered(_ task: SCSITask) -> Bool {
         var older = task.olderInTaskSet?.object
         while let candidate = older {

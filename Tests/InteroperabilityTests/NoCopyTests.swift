@@ -31,6 +31,32 @@ extension Interoperability {
             try server.stop()
         }
 
+        @Test("A read between two ORDERED writes shows the first and not the second", arguments: 1...5)
+        func readBetweenOrderedWrites(round: UInt64) throws {
+            let server = try MartletServer("ram/256M", options: Self.oneLoop)
+            let peer = try Peer(server.url)
+            // Long work beside the loop has all that follow wait, and then run one after the other.
+            let long = peer.zero(lba: 1000, blockCount: 60_000)
+            let first = Block.contents(lba: 100, blockCount: 8, generation: 2 * round)
+            let second = Block.contents(lba: 100, blockCount: 8, generation: 2 * round + 1)
+            let before = peer.ordered(peer.write(lba: 100, blockCount: 8, data: first))
+            let read = peer.read(lba: 100, blockCount: 8)
+            let after = peer.ordered(peer.write(lba: 100, blockCount: 8, data: second))
+            try peer.connection.send([long, before, read, after].flatMap { $0.encoded() })
+            var data: [UInt8] = []
+            var endedCount = 0
+            while endedCount < 4 {
+                let pdu = try peer.receive {
+                    $0.opcode == WirePDU.Opcode.scsiResponse || $0.opcode == WirePDU.Opcode.dataIn
+                }
+                if pdu.opcode == WirePDU.Opcode.dataIn { data += pdu.data }
+                // A Data-In of this length carries the status too.
+                endedCount += 1
+            }
+            #expect(data == first)
+            try server.stop()
+        }
+
         @Test("A write that has to wait keeps its data, whatever comes in behind it", arguments: 1...5)
         func waitingWrite(round: Int) throws {
             let server = try MartletServer("ram/256M", options: Self.oneLoop)

@@ -22,12 +22,14 @@ enum ReadCommands {
         let unit = nexus.unit
         let access = try MediumAccess.checked(task, on: unit)
         var plan = TransferPlan(toInitiator: MediumAccess.byteCount(access.range.count, on: unit))
-        plan.isMapped = unit.canMapReads && maps(task, access, plan.toInitiator, on: unit)
+        plan.isMapped =
+            unit.canMapReads && !nexus.taskSet.isOrdered && maps(task, access, plan.toInitiator, on: unit)
         return plan
     }
 
-    /// Finds the data where the device keeps them. Not for a read that must first see a flush, and not with ORDERED:
-    /// later writes show through until the data are sent, which only tasks without an order among them allow.
+    /// Finds the data where the device keeps them. Not for a read that must first see a flush, and not in a task set
+    /// with an order: later writes show through until the data are sent, which only SIMPLE tasks allow each other. When
+    /// an ORDERED task comes later the transport settles what it has still to send.
     private static func maps(
         _ task: SCSITask, _ access: BlockAccess, _ byteCount: Int, on unit: LogicalUnit
     ) -> Bool {
