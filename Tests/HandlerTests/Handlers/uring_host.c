@@ -33,10 +33,11 @@ void *pages(size_t byte_count) {
 
 static void note_end(struct command *command, int status) {
     command->thread = pthread_self();
+    pthread_mutex_lock(&lock);
+    // Counted first: whoever sees the status sees the count.
+    atomic_fetch_add(&ended_count, 1);
     // Completed twice otherwise.
     require(atomic_exchange(&command->status, status) == NOT_ENDED);
-    pthread_mutex_lock(&lock);
-    atomic_fetch_add(&ended_count, 1);
     pthread_cond_broadcast(&wake);
     pthread_mutex_unlock(&lock);
 }
