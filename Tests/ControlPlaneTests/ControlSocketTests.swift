@@ -6,7 +6,7 @@ import TargetCore
 import Testing
 import Transport
 
-/// One at a time: the file mode of a socket follows from the umask, which is the process's.
+/// One at a time: the client holds its thread until it is answered, and the server's tasks need one.
 @Suite("The control socket", .serialized)
 struct ControlSocketTests {
     private struct FixedSource: StatusSource {
@@ -78,6 +78,30 @@ struct ControlSocketTests {
             #expect((attributes[.posixPermissions] as? Int) == 0o600)
         }
         #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test("Opening the socket changes the mode of no other thread's files, and leaves nothing behind")
+    func otherFiles() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        async let modes = Self.modesOfNewFiles("\(folder)/file", count: 3000)
+        for _ in 0..<100 { try await withListeners(path) { _ in } }
+        let seen = await modes
+        #expect(seen.count == 1)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
+    }
+
+    /// The modes that files get, one after the other at the same path.
+    private static func modesOfNewFiles(_ path: String, count: Int) async -> Set<mode_t> {
+        var modes: Set<mode_t> = []
+        for _ in 0..<count {
+            let file = open(path, O_CREAT | O_RDWR | O_EXCL, 0o644)
+            defer { close(file) }
+            var record = stat()
+            guard file >= 0, fstat(file, &record) == 0, unlink(path) == 0 else { return [] }
+            modes.insert(record.st_mode)
+        }
+        return modes
     }
 
     @Test("A socket that was left over is replaced")

@@ -36,15 +36,16 @@ public struct ControlListeners: Sendable {
         _ path: String, _ source: any StatusSource, _ diagnostics: Diagnostics
     ) async throws(Failure) {
         let socket = try ControlSocket.prepare(path)
-        // The socket is never there for others, not for a moment either: bind(2) obeys the mask.
-        let before = umask(ControlSocket.mask)
-        defer { umask(before) }
-        do throws(HTTPListener.StartFailure) {
+        do {
+            // The socket is never there for others, not for a moment either.
+            let folder = try PrivateFolder(beside: path)
             let listener = try await HTTPListener.start(
-                path: path, routes: ControlRoutes.control(source), diagnostics: diagnostics)
+                path: folder.entryPath, routes: ControlRoutes.control(source), diagnostics: diagnostics)
             control = (socket, listener)
+            try folder.moveEntry(to: path, mode: ControlSocket.mode)
         } catch {
-            throw .runTime("--control \(path) cannot be opened (\(error.words)): name a path in a folder of this user")
+            let words = (error as? HTTPListener.StartFailure)?.words ?? "\(error)"
+            throw .runTime("--control \(path) cannot be opened (\(words)): name a path in a folder of this user")
         }
         diagnostics.report(.info, "control socket: \(path)")
     }

@@ -7,8 +7,8 @@ internal import EventLoop
 public struct ControlSocket: Sendable {
     let path: String
 
-    /// What bind(2) leaves of a socket's mode: 0600. Who can connect can ask everything.
-    static let mask: mode_t = 0o177
+    /// Who can connect can ask everything.
+    static let mode: mode_t = 0o600
 
     /// Where the client verbs look when they are not told.
     public static var defaultPath: String { defaultPath(runtimeFolder: Environment.value("XDG_RUNTIME_DIR")) }
