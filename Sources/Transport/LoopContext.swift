@@ -28,8 +28,10 @@ internal import TargetCore
     private var busySessionsNow: [ISCSISession] = []
 
     private var listeners: [Listener] = []
-    /// Sessions that have become quiet in this turn: let go at its end, when nobody is inside them any more.
+    /// Sessions that have become quiet in this turn, and connections that were closed in it: let go at its end, when
+    /// nobody is inside them any more. Who works with one of them in a turn need not count it.
     private var departed: [ISCSISession] = []
+    private var closed: [ISCSIConnection] = []
     private var spareTasks: [ISCSITask] = []
     private var isStopping = false
     private var stopped: (() -> Void)?
@@ -79,6 +81,7 @@ internal import TargetCore
         unflushedNow.removeAll(keepingCapacity: true)
         if !holding.isEmpty { endHolds() }
         if !departed.isEmpty { departed.removeAll() }
+        if !closed.isEmpty { closed.removeAll() }
     }
 
     func hold(_ connection: ISCSIConnection) { holding.append(connection) }
@@ -106,7 +109,9 @@ internal import TargetCore
     }
 
     func forget(_ connection: ISCSIConnection) {
-        guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+        // The counted reference moves on: the caller may have none.
+        guard let connection = connections.removeValue(forKey: ObjectIdentifier(connection)) else { return }
+        closed.append(connection)
         totals.counters.add(connection.counters)
         server.releaseConnection()
         finishStopping()

@@ -29,6 +29,26 @@ extension Interoperability {
             try server.stop()
         }
 
+        /// Handlers' threads complete commands of connections that have gone: with a send for each response, the send is
+        /// what finds that out, in the middle of the completion.
+        @Test(
+            "A client that vanishes before its reads are done is found out in whatever way responses are sent",
+            arguments: ["off", "turn", "adaptive", "classic"])
+        func completionsAfterTheEnd(coalescing: String) throws {
+            let folder = try TemporaryFolder()
+            let server = try MartletServer(
+                "file/\(folder.path)/disk.img,size=16M", options: ["--loops", "1", "--coalesce", coalescing])
+            for round in 0..<60 {
+                let session = try WireSession(server.url)
+                for number in 0..<100 {
+                    try session.submit(.read16(lba: UInt64(number * 8), blockCount: round % 2 == 0 ? 8 : 256))
+                }
+                session.connection.reset()
+            }
+            try expectServes(server.url)
+            try server.stop()
+        }
+
         @Test("A unit stays usable for the session that comes after one that vanished in a write")
         func sameRegion() throws {
             let server = try MartletServer("ram/1M")
