@@ -58,10 +58,11 @@ sanitize: test-programs
 	done
 
 install: build
-	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib" "$(DESTDIR)$(PREFIX)/include"
+	install -d $(foreach folder,bin lib include share,"$(DESTDIR)$(PREFIX)/$(folder)")
 	install -m 755 "$(BUILD)/bin/martlet" "$(DESTDIR)$(PREFIX)/bin/martlet"
 	cp -R "$(BUILD)/lib/." "$(DESTDIR)$(PREFIX)/lib/"
 	cp -R "$(BUILD)/include/." "$(DESTDIR)$(PREFIX)/include/"
+	cp -R "$(BUILD)/share/." "$(DESTDIR)$(PREFIX)/share/"
 
 format:
 	swift format format --in-place --parallel --recursive $(SOURCES)
