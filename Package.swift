@@ -30,9 +30,11 @@ let tests: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// C sources find tcmu-runner's headers under their own names, as with `pkg-config --cflags martlet-handler`.
 let c: [CSetting] = [
     .treatAllWarnings(as: .error),
     .unsafeFlags(["-Wall", "-Wextra", "-std=gnu11"]),
+    .unsafeFlags(["-I\(Context.packageDirectory)/Sources/HandlerABI/include/tcmu-runner"]),
 ]
 
 /// Exports the tcmu-runner symbols, and nothing else, from every executable that links the host.
