@@ -59,6 +59,9 @@ let package = Package(
         .library(name: "handler_aio", type: .dynamic, targets: ["handler_aio"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
         .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
+        // For tests; never installed.
+        .library(name: "kitblocking", type: .dynamic, targets: ["kitblocking"]),
+        .library(name: "kitasync", type: .dynamic, targets: ["kitasync"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -131,6 +134,14 @@ let package = Package(
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
+        .target(
+            name: "PluginStore", dependencies: ["HandlerKit"], path: "Tests/Plugins/Store", swiftSettings: tests),
+        .target(
+            name: "kitblocking", dependencies: ["HandlerKit", "PluginStore"], path: "Tests/Plugins/Blocking",
+            swiftSettings: tests),
+        .target(
+            name: "kitasync", dependencies: ["HandlerKit", "PluginStore"], path: "Tests/Plugins/Asynchronous",
+            swiftSettings: tests),
         .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(
