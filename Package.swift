@@ -58,6 +58,7 @@ let package = Package(
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
         .library(name: "handler_aio", type: .dynamic, targets: ["handler_aio"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
+        .library(name: "handler_rbd", type: .dynamic, targets: ["handler_rbd"]),
         .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
         // For tests; never installed.
         .library(name: "kitblocking", type: .dynamic, targets: ["kitblocking"]),
@@ -126,6 +127,9 @@ let package = Package(
         .target(
             name: "handler_aio", dependencies: ["HandlerABI"], path: "Plugins/aio", cSettings: c,
             linkerSettings: [.linkedLibrary("aio")]),
+        .target(
+            name: "handler_rbd", dependencies: ["HandlerABI"], path: "Plugins/rbd", cSettings: c,
+            linkerSettings: [.linkedLibrary("rbd"), .linkedLibrary("rados")]),
         .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 declare -A sets=(
-    [build]="g++ git libaio-dev"
+    [build]="g++ git libaio-dev librbd-dev"
     [test]="libiscsi-bin libiscsi-dev pkg-config qemu-block-extra qemu-utils zlib1g"
     [sources]="dpkg-dev libglusterfs-dev librbd-dev zlib1g-dev"
     [bench]="fio linux-perf python3-matplotlib strace tgt valgrind"
