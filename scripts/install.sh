@@ -6,9 +6,9 @@ set -euo pipefail
 build=$1
 folder=$2
 
-install -d "$folder/bin" "$folder/lib" "$folder/include"
+install -d "$folder/bin" "$folder/lib" "$folder/include" "$folder/share"
 install -m 755 "$build/bin/martlet" "$folder/bin/martlet"
-for part in lib/martlet lib/pkgconfig include; do
+for part in lib/martlet lib/pkgconfig include share; do
     (cd "$build" && find "$part" -type f) | while read -r file; do
         install -D --mode="$([ -x "$build/$file" ] && echo 755 || echo 644)" "$build/$file" "$folder/$file"
     done

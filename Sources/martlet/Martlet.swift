@@ -16,7 +16,8 @@ struct Martlet: ParsableCommand {
             """,
         version: "martlet \(Version.text)",
         subcommands: [
-            ServeCommand.self, HandlersCommand.self, StatusCommand.self, SessionsCommand.self, LUNsCommand.self,
+            ServeCommand.self, HandlersCommand.self, HandlerCommand.self, StatusCommand.self, SessionsCommand.self,
+            LUNsCommand.self,
             StatsCommand.self, BenchCommand.self,
         ])
 
