@@ -10,6 +10,8 @@ products=$1
 build=$2
 sources=$(cd "$(dirname "$0")/.." && pwd)
 
+# Headers are few: none of an earlier layout may stay.
+rm -rf "$build/include"
 mkdir -p "$build/bin" "$build/lib/martlet/handlers" "$build/lib/martlet/runtime" "$build/lib/pkgconfig" \
     "$build/include"
 

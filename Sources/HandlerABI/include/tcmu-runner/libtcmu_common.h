@@ -21,6 +21,7 @@ extern "C" {
 /* One open device. Opaque: use the functions below. */
 struct tcmu_device;
 struct tcmulib_handler;
+struct tgt_port;
 
 /* How a callout, or tcmur_cmd_complete, says that a command ended. */
 enum {
@@ -65,18 +66,39 @@ enum {
 #define SENSE_BUFFERSIZE 96
 #define TCMU_THREAD_NAME_LEN 16
 #define TCMU_INVALID_LOCK_TAG USHRT_MAX
-#define VPD_MAX_UNMAP_LBA_COUNT (32 * 1024 * 1024)
-#define VPD_MAX_UNMAP_BLOCK_DESC_COUNT 0x04
-#define VPD_MAX_WRITE_SAME_LENGTH 0xFFFFFFFF
+
+/* Where the kernel keeps its targets. A handler that looks there finds those of the kernel, not of this host. */
+#define CFGFS_ROOT "/sys/kernel/config/target"
+#define CFGFS_CORE CFGFS_ROOT "/core"
+#define CFGFS_TARGET_MOD "/sys/module/target_core_user"
+#define CFGFS_MOD_PARAM CFGFS_TARGET_MOD "/parameters"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define round_up(value, multiple) ((((value) + (multiple)-1) / (multiple)) * (multiple))
-#define round_down(value, multiple) ((value) - ((value) % (multiple)))
-/* The C++ library has functions of these names. */
+/* Each argument is evaluated once. C++ has functions of the first two names. */
 #ifndef __cplusplus
-#define max(a, b) ((a) > (b) ? (a) : (b))
-#define min(a, b) ((a) < (b) ? (a) : (b))
+#define max(a, b) \
+    __extension__({ \
+        __auto_type max_a_ = (a); \
+        __auto_type max_b_ = (b); \
+        max_a_ > max_b_ ? max_a_ : max_b_; \
+    })
+#define min(a, b) \
+    __extension__({ \
+        __auto_type min_a_ = (a); \
+        __auto_type min_b_ = (b); \
+        min_a_ < min_b_ ? min_a_ : min_b_; \
+    })
 #endif
+#define round_up(value, multiple) \
+    __extension__({ \
+        __typeof__(multiple) round_up_by_ = (multiple); \
+        (((value) + (round_up_by_ - 1)) / round_up_by_) * round_up_by_; \
+    })
+#define round_down(value, multiple) \
+    __extension__({ \
+        __typeof__(value) round_down_from_ = (value); \
+        round_down_from_ - round_down_from_ % (multiple); \
+    })
 
 /* A SCSI command as it came. */
 struct tcmulib_cmd {

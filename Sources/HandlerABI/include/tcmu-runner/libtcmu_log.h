@@ -23,6 +23,7 @@ extern "C" {
 #define TCMU_LOG_DEBUG_SCSI_CMD (LOG_DEBUG + 1)
 
 #define TCMU_LOG_BUF_SIZE 1024
+#define TCMU_LOG_DIR_DEFAULT "/var/log"
 
 /* Handlers of earlier days rely on stdio and stdlib coming with this header. */
 #include <stdio.h>

@@ -18,12 +18,15 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "alua.h"
 #include "ccan/list/list.h"
 #include "libtcmu.h"
 #include "libtcmu_common.h"
 #include "libtcmu_log.h"
 #include "scsi.h"
 #include "scsi_defs.h"
+#include "tcmur_cmd_handler.h"
+#include "tcmur_device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,16 +57,6 @@ enum tcmur_event {
     TCMUR_EVT_LOCK_LOST = 0,
     TCMUR_EVT_CONN_LOST = 1,
     TCMUR_EVT_CMD_TIMED_OUT = 2
-};
-
-/* What get_lock_state answers. */
-enum {
-    TCMUR_DEV_LOCK_UNKNOWN = 0,
-    TCMUR_DEV_LOCK_UNLOCKED = 1,
-    TCMUR_DEV_LOCK_READ_LOCKING = 2,
-    TCMUR_DEV_LOCK_READ_LOCKED = 3,
-    TCMUR_DEV_LOCK_WRITE_LOCKING = 4,
-    TCMUR_DEV_LOCK_WRITE_LOCKED = 5
 };
 
 /*
@@ -151,18 +144,6 @@ bool tcmur_unregister_handler(struct tcmur_handler *handler);
 
 /* Ends a command: cmd is its struct tcmur_cmd, sts one of TCMU_STS_*. Command and data are gone afterwards. */
 void tcmur_cmd_complete(struct tcmu_device *dev, void *cmd, int sts);
-
-/* The handler's own pointer for a device. */
-void tcmur_dev_set_private(struct tcmu_device *dev, void *private_data);
-void *tcmur_dev_get_private(struct tcmu_device *dev);
-
-/* The medium now has new_size bytes: initiators are told. 0 or -errno. */
-int tcmur_dev_update_size(struct tcmu_device *dev, uint64_t new_size);
-
-/* From any thread; they do not wait. */
-void tcmu_notify_conn_lost(struct tcmu_device *dev);
-void tcmu_notify_lock_lost(struct tcmu_device *dev);
-void tcmu_notify_cmd_timed_out(struct tcmu_device *dev);
 
 /* A word for an event, for messages. */
 const char *tcmu_event_name(enum tcmur_event event);
