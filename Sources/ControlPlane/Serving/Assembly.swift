@@ -40,7 +40,12 @@ struct Assembly: Sendable {
     func close() { Self.close(devices) }
 
     private static func close(_ devices: [OpenDevice]) {
-        for each in devices { each.device.close() }
+        for each in devices { each.close() }
+    }
+
+    /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.
+    func release() {
+        for each in devices { each.filters?.release() }
     }
 
     private static func targets(of configuration: Configuration, devices: [OpenDevice]) -> [SCSITarget] {

@@ -43,7 +43,10 @@ public enum Server {
         let assembly = try Assembly.build(configuration, registry: registry, logger: logger)
         defer { assembly.close() }
         let server = try RunningServer.start(configuration, assembly: assembly, logger: logger)
-        defer { server.stop() }
+        defer {
+            assembly.release()
+            server.stop()
+        }
         let listeners = try await ControlListeners.start(
             controlPath: options.controlPath, metrics: metrics, source: server, diagnostics: Log.diagnostics(logger))
         announce(server, logger: logger)
