@@ -54,7 +54,7 @@ struct OpenDevice: Sendable {
     private static func kind(of error: HandlerDeviceError) -> Failure.Kind {
         switch error {
         case .otherSubtype, .configStringTooLong, .configStringHoldsZero, .refused, .sizeUnknown, .sizeZero,
-            .sizeContradicts, .sizeNoMultiple, .blockSizeInvalid, .blockSizeContradicts:
+            .sizeContradicts, .sizeNoMultiple, .blockSizeInvalid, .blockSizeContradicts, .storeUnsafe, .cannotProtect:
             .usage
         case .unreadable, .openFailed, .blockSizeFromHandler, .noThread, .noDescriptor, .noMemory, .cannotResize,
             .isClosed:
