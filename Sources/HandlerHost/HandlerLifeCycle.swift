@@ -139,6 +139,7 @@ extension HandlerDevice {
                 return -EBADF
             }
             isOpenInHandler = true
+            gate.open()
             return 0
         }
     }
@@ -149,6 +150,7 @@ extension HandlerDevice {
             isOpenInHandler = false
             activity.store(Activity.close, ordering: .releasing)
             defer { activity.store(Activity.none, ordering: .releasing) }
+            gate.close()
             endBatches()
             unsafe handler.callouts.close?(device)
         }
@@ -274,7 +276,7 @@ extension HandlerDevice {
                 return ownFlushStatus ?? returned
             }
             drain()
-        } else if unsafe record.end(turn: turn) {
+        } else if unsafe record.end(turn: turn, status) == .ended {
             watch.ended(ticket)
         }
         if status != Int32(TCMU_STS_OK) {
