@@ -51,6 +51,12 @@ int aio_store_discard(const struct aio_store *store, uint64_t offset, uint64_t l
     return result == 1 ? write_zeroes(store, offset, length) : result;
 }
 
+int aio_store_zero(const struct aio_store *store, uint64_t offset, uint64_t length) {
+    if (length == 0) return 0;
+    int result = allocate(store, FALLOC_FL_ZERO_RANGE, offset, length);
+    return result == 1 ? write_zeroes(store, offset, length) : result;
+}
+
 int aio_store_status(
     const struct aio_store *store, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity) {
     if (store->is_block_device) {
