@@ -44,8 +44,7 @@ struct Assembly: Sendable {
 
     private static func close(_ devices: [OpenDevice]) {
         // Filters stay in memory until the stores are closed.
-        for each in devices { each.filters?.close() }
-        HandlerDevice.close(devices.map(\.device))
+        HandlerDevice.close(devices.map { ($0.device, $0.filters) })
     }
 
     /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.
