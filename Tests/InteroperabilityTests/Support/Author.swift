@@ -46,8 +46,10 @@ struct Author {
     }
 
     /// Runs `martlet check`, which must find nothing wrong.
-    func check(_ handler: String, config: String, size: String = "4M") throws {
-        try run(MartletServer.path, "check", folder.file(handler), "--config", config, "--size", size, "--quick")
+    func check(_ handler: String, config: String, secondConfig: String? = nil) throws {
+        let second = secondConfig.map { "--second-config '\($0)'" } ?? ""
+        try shell(
+            "\"$MARTLET\" check '\(folder.file(handler))' --config '\(config)' \(second) --size 4M --quick")
     }
 
     /// Serves `unit` by a handler in `subfolder`, and verifies random data of an initiator's.
