@@ -51,6 +51,12 @@ int aio_store_discard(const struct aio_store *store, uint64_t offset, uint64_t l
     return result == 1 ? write_zeroes(store, offset, length) : result;
 }
 
+int aio_store_zero(const struct aio_store *store, uint64_t offset, uint64_t length) {
+    if (length == 0) return 0;
+    int result = allocate(store, FALLOC_FL_ZERO_RANGE, offset, length);
+    return result == 1 ? write_zeroes(store, offset, length) : result;
+}
+
 // Where data, or a hole, begins at or after position; the medium's end when there is none.
 static int64_t seek(const struct aio_store *store, uint64_t position, int what) {
     off_t found = lseek(store->descriptor, (off_t)position, what);

@@ -159,6 +159,9 @@ static const struct martlet_handler_extension extension = {
     .completion_descriptor = completion_descriptor,
     .submit = submit,
     .reap = reap,
+    .write_zeroes = aio_write_zeroes,
+    // No cancel: the kernel's io_cancel refuses reads and writes of files and disks (EINVAL).
+    .health = aio_health,
 };
 
 int handler_init(void) { return tcmur_register_handler(&handler); }

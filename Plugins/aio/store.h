@@ -53,10 +53,12 @@ void aio_store_leave_direct(struct aio_store *store);
 // Whether length bytes from offset on lie in the medium.
 bool aio_store_holds(const struct aio_store *store, uint64_t offset, uint64_t length);
 
-// 0 or -errno, both.
+// 0 or -errno, all three.
 int aio_store_flush(const struct aio_store *store);
 // Gives storage back; the range reads as zeroes then.
 int aio_store_discard(const struct aio_store *store, uint64_t offset, uint64_t length);
+// Makes the range read as zeroes, and keeps or makes its storage.
+int aio_store_zero(const struct aio_store *store, uint64_t offset, uint64_t length);
 
 // As martlet_handler_extension.block_status.
 int aio_store_status(

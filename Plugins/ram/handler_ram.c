@@ -121,6 +121,8 @@ static const struct martlet_handler_extension extension = {
     .probe = probe,
     .block_status = ram_block_status,
     .map_read = ram_map_read,
+    .write_zeroes = ram_write_zeroes,
+    .health = ram_health,
 };
 
 int handler_init(void) { return tcmur_register_handler(&handler); }

@@ -68,6 +68,7 @@ static int start_engine(struct uring_device *device, const struct uring_options 
     unsigned depth = choose_depth(device->dev, options);
     device->has_ring = !options->wants_threads && ring_engine_start(device, depth, &reason) == 0;
     if (!device->has_ring) {
+        device->has_fallen_back = !options->wants_threads;
         tcmu_dev_warn(
             device->dev, "%s is served by %u threads, without io_uring: %s\n", options->path, URING_THREAD_COUNT,
             reason.text);
@@ -171,6 +172,9 @@ static const struct martlet_handler_extension extension = {
     .completion_descriptor = uring_completion_descriptor,
     .submit = uring_submit,
     .reap = uring_reap,
+    .write_zeroes = uring_write_zeroes,
+    .cancel = uring_cancel,
+    .health = uring_health,
 };
 
 int handler_init(void) { return tcmur_register_handler(&handler); }

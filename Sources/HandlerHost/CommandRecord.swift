@@ -74,7 +74,8 @@ struct CommandRecord {
         unsafe (base + Layout.cdb).assumingMemoryBound(to: UInt64.self)
     }
 
-    private var turn: UnsafeMutablePointer<Atomic<UInt64>> {
+    /// See CommandTurn.swift.
+    var turn: UnsafeMutablePointer<Atomic<UInt64>> {
         unsafe (base + Layout.turn).assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 
@@ -147,48 +148,5 @@ struct CommandRecord {
             unsafe HandlerDevice.handlerCompleted(CommandRecord(command: command), status)
         }
         unsafe command.pointee = wrapped
-    }
-}
-
-/// What became of a handler's completion.
-enum CompletionVerdict { case accepted, notTheHandlers, alreadyEnded }
-
-/// Who may end the command of a record.
-enum CommandPhase {
-    static let ended: UInt64 = 0
-    /// The callout's return value is the end.
-    static let returnDecides: UInt64 = 1
-    /// tcmur_cmd_complete is the end, unless the callout returns another one first.
-    static let handlerCompletes: UInt64 = 2
-    static let mask: UInt64 = 3
-    /// Added for each turn, so that a turn is never mistaken for an earlier one.
-    static let turn: UInt64 = 4
-}
-
-extension CommandRecord {
-    /// Begins a turn and returns its name.
-    func begin(handlerCompletes: Bool) -> UInt64 {
-        let before = unsafe turn.pointee.load(ordering: .relaxed)
-        let phase = handlerCompletes ? CommandPhase.handlerCompletes : CommandPhase.returnDecides
-        let name = (before & ~CommandPhase.mask) &+ CommandPhase.turn | phase
-        unsafe turn.pointee.store(name, ordering: .releasing)
-        return name
-    }
-
-    /// Ends the turn `name`; false when it has ended already.
-    func end(turn name: UInt64) -> Bool {
-        unsafe turn.pointee.compareExchange(
-            expected: name, desired: name & ~CommandPhase.mask, ordering: .acquiringAndReleasing
-        ).exchanged
-    }
-
-    /// The handler says that the command is complete.
-    func endByHandler() -> CompletionVerdict {
-        let name = unsafe turn.pointee.load(ordering: .acquiring)
-        switch name & CommandPhase.mask {
-        case CommandPhase.handlerCompletes: return unsafe end(turn: name) ? .accepted : .alreadyEnded
-        case CommandPhase.returnDecides: return .notTheHandlers
-        default: return .alreadyEnded
-        }
     }
 }

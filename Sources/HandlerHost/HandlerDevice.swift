@@ -73,6 +73,13 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     let writtenByteCount = Atomic<UInt64>(0)
     let hasReportedCompletion = Atomic<Bool>(false)
     private let capacityListener = Mutex<(@Sendable () -> Void)?>(nil)
+    let overdueListener = Mutex<(@Sendable () -> Void)?>(nil)
+    /// The last period ended with commands that were under way before it.
+    let hasOverdue = Atomic<Bool>(false)
+    /// Calls of the handler's cancel.
+    let cancelCount = Atomic<UInt64>(0)
+    /// Open while the store is: for callouts that belong to no command and are no batch's.
+    let gate = CalloutGate()
 
     init(
         _ handler: Handler, _ configuration: HandlerDeviceConfiguration, device: OpaquePointer, diagnostics: Diagnostics
@@ -117,7 +124,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         switch request.operation {
         case .read: unsafe readByteCount.add(UInt64(request.buffer.count), ordering: .relaxed)
         case .write: unsafe writtenByteCount.add(UInt64(request.buffer.count), ordering: .relaxed)
-        case .flush, .unmap, .writeSame, .compareAndWrite, .blockStatus, .passthrough:
+        case .flush, .unmap, .writeSame, .compareAndWrite, .blockStatus, .writeZeroes, .passthrough:
             // It goes after what is held.
             releaseHeld()
             dispatch(request)
@@ -205,9 +212,11 @@ extension HandlerDevice {
         features.canFlush = handler.canFlush
         features.canUnmap = handler.canUnmap && attributes.unmap_enabled
         features.canWriteSame = handler.canWriteSame
+        features.canWriteZeroes = handler.handlerExtension.canWriteZeroes
         features.canCompareAndWrite = handler.canCompareAndWrite
         features.canReportBlockStatus = handler.canReportBlockStatus
-        features.unmappedReadsZero = features.canUnmap && handler.handlerExtension.unmappedReadsZero
+        let told = handler.handlerExtension
+        features.unmappedReadsZero = features.canUnmap && (told.unmappedReadsZero || told.zeroingUnmaps)
         features.isSolidState = attributes.solid_state_media
         features.maximumTransferBlockCount =
             attributes.max_transfer_length == 0 ? longest : min(attributes.max_transfer_length, longest)

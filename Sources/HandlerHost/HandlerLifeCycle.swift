@@ -134,6 +134,7 @@ extension HandlerDevice {
                 return -EBADF
             }
             isOpenInHandler = true
+            gate.open()
             return 0
         }
     }
@@ -142,6 +143,7 @@ extension HandlerDevice {
         lifeCycle.withLock {
             guard isOpenInHandler else { return }
             isOpenInHandler = false
+            gate.close()
             endBatches()
             unsafe handler.callouts.close?(device)
         }
@@ -253,7 +255,7 @@ extension HandlerDevice {
                 return ownFlushStatus ?? returned
             }
             drain()
-        } else if unsafe record.end(turn: turn) {
+        } else if unsafe record.end(turn: turn, status) == .ended {
             watch.ended(ticket)
         }
         if status != Int32(TCMU_STS_OK) {

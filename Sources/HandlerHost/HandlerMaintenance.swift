@@ -70,8 +70,10 @@ extension HandlerDevice {
             case .period:
                 deadline = periodNanoseconds.map { clinux_monotonic_nanoseconds() + $0 }
                 let overdue = watch.periodEnded()
+                hasOverdue.store(!overdue.isEmpty, ordering: .relaxed)
                 if overdue != toldOverdue { report(overdue) }
                 toldOverdue = overdue
+                if !overdue.isEmpty { commandsAreOverdue() }
             }
         }
     }

@@ -74,6 +74,9 @@ public final class HandlerRegistry: Sendable {
             handlers.withLock { table in
                 for handler in found { table[handler.subtype] = handler }
             }
+            if let remark = found.first?.handlerExtension.remark {
+                diagnostics.report(.warning, "\(path): \(remark)")
+            }
             return found.map(Self.result)
         } catch {
             report(error)

@@ -143,5 +143,8 @@ extension LUNReport {
             blockBytes: unit.blockByteCount, blocks: unit.blockCount, isReadOnly: unit.features.isReadOnly,
             commands: counters.commandCount, failedCommands: counters.failedCommandCount,
             readBytes: counters.readByteCount, writtenBytes: counters.writtenByteCount)
+        let deviceHealth = lun.device.device.health
+        health = deviceHealth.state.rawValue
+        healthReason = deviceHealth.reason
     }
 }
