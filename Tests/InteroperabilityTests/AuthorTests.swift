@@ -56,6 +56,22 @@ extension Interoperability {
             #expect(FileManager.default.fileExists(atPath: author.folder.file("root/handlers/handler_tape.so")))
         }
 
+        @Test("An installed Martlet writes folders that build against what was installed with it")
+        func newFromPrefix() throws {
+            let author = try Author()
+            let prefix = author.folder.file("prefix")
+            try author.run(Author.sources + "/scripts/install.sh", Author.prefix, prefix)
+            try author.run(prefix + "/bin/martlet", "handler", "new", "disc", "--language", "swift")
+            let package = try String(decoding: author.folder.read("disc/Package.swift"), as: UTF8.self)
+            #expect(package.contains("\(prefix)/share/martlet/handler-kit"))
+            try author.run("swift", "package", "describe", in: "disc")
+            try author.run(prefix + "/bin/martlet", "handler", "new", "reel", "--language", "c")
+            try author.run("make", in: "reel")
+            try author.run("make", "install", in: "reel")
+            let listing = try author.run(prefix + "/bin/martlet", "handlers")
+            #expect(listing.contains("\(prefix)/lib/martlet/handlers/handler_reel.so"))
+        }
+
         /// One folder for both, because building the kit takes the time.
         @Test("What martlet handler new writes in Swift passes its test and serves, and so does the guide's handler")
         func newInSwift() throws {
