@@ -15,6 +15,7 @@ help:
 	@echo "make run       build, and serve 1 GiB of memory on 127.0.0.1:3260"
 	@echo "make build     build into build/"
 	@echo "make test      check the style, build, and run every test"
+	@echo "make handler-sources  compile tcmu-runner's own handlers against our headers, and serve them"
 	@echo "make interop   start a Ceph of one node, run the tests that need it, and remove it"
 	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
 	@echo "make bench     measure against the floor and tgt, and write docs/performance.md; BENCH_FLAGS=--quick tries it"
@@ -49,6 +50,13 @@ soak: test-programs
 	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && MARTLET_TCMU_HANDLERS="$$handlers" \
 	    swift test $(RELEASE) --skip-build --disable-xctest --filter InteroperabilityTests
 
+# tcmu-runner's own handlers, from Debian's source package, compiled unchanged against our headers and served.
+.PHONY: handler-sources
+handler-sources: test-programs
+	@scripts/install-packages.sh sources
+	source="$$(scripts/unpack-tcmu-source.sh "$(BUILD)/tcmu-source")" && MARTLET_TCMU_SOURCE="$$source" \
+	    swift test $(RELEASE) --skip-build --disable-xctest --filter OriginalSourceTests
+
 .PHONY: test-programs
 test-programs:
 	@scripts/install-packages.sh build test
@@ -67,10 +75,7 @@ sanitize: test-programs
 	done
 
 install: build
-	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib" "$(DESTDIR)$(PREFIX)/include"
-	install -m 755 "$(BUILD)/bin/martlet" "$(DESTDIR)$(PREFIX)/bin/martlet"
-	cp -R "$(BUILD)/lib/." "$(DESTDIR)$(PREFIX)/lib/"
-	cp -R "$(BUILD)/include/." "$(DESTDIR)$(PREFIX)/include/"
+	scripts/install.sh "$(BUILD)" "$(DESTDIR)$(PREFIX)"
 
 format:
 	swift format format --in-place --parallel --recursive $(SOURCES)

@@ -30,9 +30,11 @@ let tests: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// C sources find tcmu-runner's headers under their own names, as with `pkg-config --cflags martlet-handler`.
 let c: [CSetting] = [
     .treatAllWarnings(as: .error),
     .unsafeFlags(["-Wall", "-Wextra", "-std=gnu11"]),
+    .unsafeFlags(["-I\(Context.packageDirectory)/Sources/HandlerABI/include/tcmu-runner"]),
 ]
 
 /// Exports the tcmu-runner symbols, and nothing else, from every executable that links the host.
@@ -51,6 +53,7 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "HandlerKit", targets: ["HandlerKit"]),
+        .library(name: "HandlerConformance", targets: ["HandlerConformance"]),
         // For Benchmarks/micro.
         .library(name: "DataPath", targets: ["SCSI", "ISCSI", "TargetCore", "HandlerHost"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
@@ -58,6 +61,9 @@ let package = Package(
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
         .library(name: "handler_rbd", type: .dynamic, targets: ["handler_rbd"]),
         .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
+        // For tests; never installed.
+        .library(name: "kitblocking", type: .dynamic, targets: ["kitblocking"]),
+        .library(name: "kitasync", type: .dynamic, targets: ["kitasync"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -97,6 +103,14 @@ let package = Package(
             ],
             swiftSettings: strict + dataPath),
 
+        // What `martlet check` does to a handler; the library is what tests of handlers import.
+        .target(name: "CHandlerCheck", dependencies: ["HandlerABI", "CHandlerHost"], cSettings: c),
+        .target(
+            name: "HandlerCheck",
+            dependencies: ["HandlerHost", "CHandlerHost", "CHandlerCheck", "HandlerABI", "CLinux", "TargetCore"],
+            swiftSettings: strict),
+        .target(name: "HandlerConformance", swiftSettings: strict),
+
         // Level 4 and 5.
         .target(
             name: "ControlPlane",
@@ -112,7 +126,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "ControlPlane", "LoadGenerator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ControlPlane", "LoadGenerator", "HandlerCheck",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
@@ -133,6 +148,14 @@ let package = Package(
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
+        .target(
+            name: "PluginStore", dependencies: ["HandlerKit"], path: "Tests/Plugins/Store", swiftSettings: tests),
+        .target(
+            name: "kitblocking", dependencies: ["HandlerKit", "PluginStore"], path: "Tests/Plugins/Blocking",
+            swiftSettings: tests),
+        .target(
+            name: "kitasync", dependencies: ["HandlerKit", "PluginStore"], path: "Tests/Plugins/Asynchronous",
+            swiftSettings: tests),
         .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(
@@ -143,6 +166,9 @@ let package = Package(
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
+            swiftSettings: tests),
+        .testTarget(
+            name: "HandlerCheckTests", dependencies: ["HandlerConformance"], exclude: ["Faults"],
             swiftSettings: tests),
         .testTarget(
             name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore"],

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The layouts that handlers were compiled with: tcmu-runner 1.5.4 to 1.6.2 on 64-bit Linux.
 
+#include "alua.h"
 #include "asserts.h"
 #include "libtcmu.h"
+#include "target.h"
 #include "tcmu-runner.h"
 
 AT(tcmur_handler, name, 0);
@@ -56,7 +58,27 @@ AT(tcmulib_cfg_info, type, 0);
 AT(tcmulib_cfg_info, data, 8);
 SIZE(tcmulib_cfg_info, 16);
 
+AT(list_node, next, 0);
+AT(list_node, prev, 8);
 SIZE(list_node, 16);
+AT(list_head, n, 0);
+SIZE(list_head, 16);
+
+// As in tcmu-runner 1.5.4.
+AT(tcmur_device, lock_lost_cnt, 48);
+AT(tcmur_device, conn_lost_cnt, 56);
+AT(tcmur_device, cmd_timed_out_cnt, 64);
+AT(tcmur_device, lock_state, 81);
+SIZE(tcmur_device, 424);
+
+// Handlers see these from inside only, with the scsi.c that they carry.
+SIZE(tgt_port, 56);
+SIZE(alua_grp, 72);
 
 _Static_assert(TCMU_STS_ASYNC_HANDLED == -2 && TCMU_STS_OK == 0 && TCMU_STS_HW_ERR == 13, "statuses have moved");
 _Static_assert(TCMU_STS_TOO_MANY_TGT_DESC == 28, "statuses have moved");
+_Static_assert(
+    TCMUR_DEV_LOCK_UNKNOWN == 0 && TCMUR_DEV_LOCK_WRITE_LOCKED == 5 && TCMUR_DEV_FAILOVER_EXPLICIT == 2,
+    "lock states have moved");
+_Static_assert(TCMUR_EVT_LOCK_LOST == 0 && TCMUR_EVT_CMD_TIMED_OUT == 2, "events have moved");
+_Static_assert(TCMU_INVALID_LOCK_TAG == 65535 && SENSE_BUFFERSIZE == 96, "a limit has changed");

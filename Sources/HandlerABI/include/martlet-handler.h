@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tcmu-runner.h"
+#include "tcmu-runner/tcmu-runner.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -60,7 +60,8 @@ enum Compiler {
     private static func run(_ arguments: [String]) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["cc", "-shared", "-fPIC", "-std=gnu11", "-w", "-I\(headers)"] + arguments
+        process.arguments =
+            ["cc", "-shared", "-fPIC", "-std=gnu11", "-w", "-I\(headers)", "-I\(headers)/tcmu-runner"] + arguments
         try process.run()
         process.waitUntilExit()
         try #require(process.terminationStatus == 0, "cc fails with \(arguments)")
