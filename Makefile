@@ -8,13 +8,15 @@ SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE := --configuration release $(SWIFT_FLAGS)
 SOURCES := Sources Plugins Tests Package.swift
 
-.PHONY: run build test bench soak sanitize install format lint clean help
+.PHONY: run build test interop bench soak sanitize install format lint clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run       build, and serve 1 GiB of memory on 127.0.0.1:3260"
 	@echo "make build     build into build/"
 	@echo "make test      check the style, build, and run every test"
+	@echo "make handler-sources  compile tcmu-runner's own handlers against our headers, and serve them"
+	@echo "make interop   start a Ceph of one node, run the tests that need it, and remove it"
 	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
 	@echo "make bench     measure against the floor and tgt, and write docs/performance.md; BENCH_FLAGS=--quick tries it"
 	@echo "make soak      the concurrency tests, for longer"
@@ -35,10 +37,25 @@ test: lint test-programs
 	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && MARTLET_TCMU_HANDLERS="$$handlers" \
 	    swift test $(RELEASE) --skip-build --disable-xctest $(TEST_FLAGS)
 
+# A Ceph of its own, gone afterwards whatever happens. CEPH_RIG_DIR names its folder.
+interop: test-programs
+	@scripts/install-packages.sh interop
+	@trap 'scripts/ceph-rig wipe' EXIT; \
+	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && rig="$$(scripts/ceph-rig up)" && \
+	    env MARTLET_TCMU_HANDLERS="$$handlers" "MARTLET_$$rig" \
+	    swift test $(RELEASE) --skip-build --disable-xctest --filter Ceph $(TEST_FLAGS)
+
 soak: export MARTLET_SOAK := 1
 soak: test-programs
 	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && MARTLET_TCMU_HANDLERS="$$handlers" \
 	    swift test $(RELEASE) --skip-build --disable-xctest --filter InteroperabilityTests
+
+# tcmu-runner's own handlers, from Debian's source package, compiled unchanged against our headers and served.
+.PHONY: handler-sources
+handler-sources: test-programs
+	@scripts/install-packages.sh sources
+	source="$$(scripts/unpack-tcmu-source.sh "$(BUILD)/tcmu-source")" && MARTLET_TCMU_SOURCE="$$source" \
+	    swift test $(RELEASE) --skip-build --disable-xctest --filter OriginalSourceTests
 
 .PHONY: test-programs
 test-programs:
@@ -58,10 +75,7 @@ sanitize: test-programs
 	done
 
 install: build
-	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/lib" "$(DESTDIR)$(PREFIX)/include"
-	install -m 755 "$(BUILD)/bin/martlet" "$(DESTDIR)$(PREFIX)/bin/martlet"
-	cp -R "$(BUILD)/lib/." "$(DESTDIR)$(PREFIX)/lib/"
-	cp -R "$(BUILD)/include/." "$(DESTDIR)$(PREFIX)/include/"
+	scripts/install.sh "$(BUILD)" "$(DESTDIR)$(PREFIX)"
 
 format:
 	swift format format --in-place --parallel --recursive $(SOURCES)

@@ -30,9 +30,11 @@ let tests: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// C sources find tcmu-runner's headers under their own names, as with `pkg-config --cflags martlet-handler`.
 let c: [CSetting] = [
     .treatAllWarnings(as: .error),
     .unsafeFlags(["-Wall", "-Wextra", "-std=gnu11"]),
+    .unsafeFlags(["-I\(Context.packageDirectory)/Sources/HandlerABI/include/tcmu-runner"]),
 ]
 
 /// Exports the tcmu-runner symbols, and nothing else, from every executable that links the host.
@@ -56,7 +58,11 @@ let package = Package(
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
         .library(name: "handler_aio", type: .dynamic, targets: ["handler_aio"]),
         .library(name: "handler_file", type: .dynamic, targets: ["handler_file"]),
+        .library(name: "handler_rbd", type: .dynamic, targets: ["handler_rbd"]),
         .library(name: "handler_uring", type: .dynamic, targets: ["handler_uring"]),
+        // For tests; never installed.
+        .library(name: "kitblocking", type: .dynamic, targets: ["kitblocking"]),
+        .library(name: "kitasync", type: .dynamic, targets: ["kitasync"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -122,6 +128,9 @@ let package = Package(
             name: "handler_aio", dependencies: ["HandlerABI"], path: "Plugins/aio", cSettings: c,
             linkerSettings: [.linkedLibrary("aio")]),
         .target(
+            name: "handler_rbd", dependencies: ["HandlerABI"], path: "Plugins/rbd", cSettings: c,
+            linkerSettings: [.linkedLibrary("rbd"), .linkedLibrary("rados")]),
+        .target(
             name: "handler_file", dependencies: ["HandlerABI", "HandlerKit"], path: "Plugins/file",
             swiftSettings: strict + gnu, linkerSettings: runPath("$ORIGIN/../runtime")),
 
@@ -129,6 +138,14 @@ let package = Package(
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
+        .target(
+            name: "PluginStore", dependencies: ["HandlerKit"], path: "Tests/Plugins/Store", swiftSettings: tests),
+        .target(
+            name: "kitblocking", dependencies: ["HandlerKit", "PluginStore"], path: "Tests/Plugins/Blocking",
+            swiftSettings: tests),
+        .target(
+            name: "kitasync", dependencies: ["HandlerKit", "PluginStore"], path: "Tests/Plugins/Asynchronous",
+            swiftSettings: tests),
         .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(

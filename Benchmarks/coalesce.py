@@ -75,8 +75,8 @@ def build(arguments):
     flags = ["-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"]
     commands = [[*compiler, "-std=c11", *flags, "-o", arguments.programs / "coalesce_link", HERE / "coalesce_link.c"]]
     if not arguments.plain and "later" in arguments.handlers:
-        commands.append([*compiler, "-std=gnu11", *flags, "-fPIC", "-shared", "-pthread", "-I", include, "-o",
-                         arguments.programs / "handler_later.so", HERE / "handler_later.c"])
+        commands.append([*compiler, "-std=gnu11", *flags, "-fPIC", "-shared", "-pthread", "-I", include / "tcmu-runner",
+                         "-o", arguments.programs / "handler_later.so", HERE / "handler_later.c"])
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:

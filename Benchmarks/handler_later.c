@@ -5,7 +5,7 @@
 //
 //     later/50             50 µs; the size is that of the device
 //
-// cc -std=gnu11 -D_GNU_SOURCE -O2 -fPIC -shared -pthread -I build/include -o handler_later.so handler_later.c
+// cc -std=gnu11 -D_GNU_SOURCE -O2 -fPIC -shared -pthread -I build/include/tcmu-runner -o handler_later.so handler_later.c
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -6,14 +6,14 @@ import Synchronization
 /// The handler "file": a regular file or a block device, through the page cache.
 ///
 /// `file//srv/disk.img`; a file that is missing or empty is made when the device has a size.
-final class FileHandler: BlockHandler {
+final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, BlockStatusHandler {
     static let subtype: StaticString = "file"
     static let name: StaticString = "File"
     static let configurationDescription: StaticString = "the absolute path of a regular file or a block device"
     /// A few commands wait for the disk while others are served from the page cache; more threads contend for the
     /// file's lock in the kernel without getting more out of it.
     static let threadCount = 4
-    static let capabilities: HandlerCapabilities = [.unmap, .writeSame, .blockStatus, .unmappedReadsZero]
+    static let unmappedReadsZero = true
 
     private let device: HostDevice
     private let store: FileStore

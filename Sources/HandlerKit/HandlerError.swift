@@ -18,10 +18,18 @@ public enum HandlerError: Error, Equatable, Sendable {
     case notSupported
     /// ILLEGAL REQUEST, INVALID FIELD IN CDB.
     case invalidFieldInCDB
+    /// ILLEGAL REQUEST, INVALID FIELD IN PARAMETER LIST.
+    case invalidFieldInParameterList
+    /// ILLEGAL REQUEST, PARAMETER LIST LENGTH ERROR.
+    case parameterListLengthError
+    /// MISCOMPARE, MISCOMPARE DURING VERIFY OPERATION: the first byte that differs, counted from the first compared.
+    case miscompare(atByte: UInt32)
     /// Status BUSY: the initiator tries again later.
     case busy
     /// Status TASK SET FULL: the initiator sends less at a time.
     case noResource
+    /// Status BUSY: the command took too long, or was given up because its initiator had aborted it.
+    case timeout
     /// CHECK CONDITION with this sense key, additional sense code (high byte) and qualifier (low byte).
     case sense(key: UInt8, code: UInt16)
 
@@ -41,6 +49,10 @@ public enum HandlerError: Error, Equatable, Sendable {
         case .invalidFieldInCDB: CalloutStatus.invalidCDB
         case .busy: CalloutStatus.busy
         case .noResource: CalloutStatus.noResource
+        case .timeout: CalloutStatus.timeout
+        case .invalidFieldInParameterList: CalloutStatus.invalidParameterList
+        case .parameterListLengthError: CalloutStatus.parameterListLength
+        case .miscompare(let byte): unsafe Self.miscompare(senseBuffer, byte)
         case .writeProtected: unsafe Self.sense(senseBuffer, UInt8(DATA_PROTECT), Self.writeProtectedCode)
         case .sense(let key, let code): unsafe Self.sense(senseBuffer, key, code)
         }
@@ -50,6 +62,14 @@ public enum HandlerError: Error, Equatable, Sendable {
         guard let buffer = unsafe buffer else { return CalloutStatus.hardwareError }
         // Writes SENSE_BUFFERSIZE bytes.
         return unsafe tcmu_sense_set_data(buffer, key, code)
+    }
+}
+
+extension HandlerError {
+    private static func miscompare(_ buffer: UnsafeMutablePointer<UInt8>?, _ byte: UInt32) -> Int32 {
+        // Writes INFORMATION, which the host then takes from there.
+        if let buffer = unsafe buffer { unsafe tcmu_sense_set_info(buffer, byte) }
+        return CalloutStatus.miscompare
     }
 }
 
@@ -64,6 +84,12 @@ enum CalloutStatus {
     static let invalidCDB = Int32(TCMU_STS_INVALID_CDB)
     static let busy = Int32(TCMU_STS_BUSY)
     static let noResource = Int32(TCMU_STS_NO_RESOURCE)
+    static let timeout = Int32(TCMU_STS_TIMEOUT)
+    static let miscompare = Int32(TCMU_STS_MISCOMPARE)
+    static let invalidParameterList = Int32(TCMU_STS_INVALID_PARAM_LIST)
+    static let parameterListLength = Int32(TCMU_STS_INVALID_PARAM_LIST_LEN)
+    static let notHandled = Int32(TCMU_STS_NOT_HANDLED)
+    static let asyncHandled = Int32(TCMU_STS_ASYNC_HANDLED)
 }
 
 /// Why a store cannot be opened or described.
@@ -73,6 +99,7 @@ public struct HandlerRefusal: Error, Equatable, Sendable {
     /// One sentence without a full stop, which names what is wrong and says what to do.
     public var reason: String
 
+    /// A number of errno, such as `ENOENT`, and a sentence without a full stop.
     public init(code: Int32, reason: String) {
         self.code = code
         self.reason = reason

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Glibc
 public import HandlerABI
 internal import Synchronization
 
 /// Registers the plugin's handler with the host. Call it from `handler_init`, once, and return its result.
-public func registerHandler(_ type: any BlockHandler.Type) -> Int32 {
-    guard type.threadCount > 0, let threadCount = Int32(exactly: type.threadCount) else {
-        unsafe HostLog.write(.error, nil, "handler \(type.subtype) needs at least one thread")
-        return -1
-    }
-    guard Plugin.adopt(type) else {
-        unsafe HostLog.write(.error, nil, "handler \(type.subtype): a plugin has one handler")
-        return -1
-    }
-    return unsafe tcmur_register_handler(Plugin.makeHandler(type, threadCount))
-}
+///
+/// What the handler can do follows from the protocols that `type` conforms to.
+public func registerHandler(_ type: any StoreHandler.Type) -> Int32 { Plugin.register(.blocking(type)) }
+
+/// Registers the plugin's asynchronous handler with the host. Call it from `handler_init`, once, and return its result.
+///
+/// What the handler can do follows from the protocols that `type` conforms to.
+public func registerHandler(_ type: any AsyncStoreHandler.Type) -> Int32 { Plugin.register(.asynchronous(type)) }
 
 /// The host asks for it by name (martlet-handler.h). Nil before `registerHandler`.
 @c(martlet_handler_extension)
@@ -23,9 +19,50 @@ public func martletHandlerExtension() -> UnsafePointer<martlet_handler_extension
     unsafe Plugin.extensionTable.withLock { unsafe $0.pointer }
 }
 
+/// The two kinds of handler.
+enum HandlerType: Sendable {
+    case blocking(any StoreHandler.Type)
+    case asynchronous(any AsyncStoreHandler.Type)
+
+    var description: any HandlerDescription.Type {
+        switch self {
+        case .blocking(let type): type
+        case .asynchronous(let type): type
+        }
+    }
+
+    /// What its author must change; nil when it can be registered.
+    var mistake: String? {
+        let threadCount: Int
+        switch self {
+        case .blocking(let type):
+            guard type is any BlockHandler.Type || type is any CommandHandler.Type else {
+                return "conforms to StoreHandler alone: make it a BlockHandler or a CommandHandler"
+            }
+            threadCount = type.threadCount
+        case .asynchronous(let type):
+            guard type is any AsyncBlockHandler.Type || type is any AsyncCommandHandler.Type else {
+                return "conforms to AsyncStoreHandler alone: make it an AsyncBlockHandler or an AsyncCommandHandler"
+            }
+            guard type.commandLimit > 0 else { return "needs a commandLimit of 1 or more" }
+            threadCount = type.threadCount
+        }
+        // The host's limit, too.
+        return (1...1024).contains(threadCount) ? nil : "needs a threadCount of 1 to 1024"
+    }
+
+    /// Threads of the host's: none for tasks, which have the device's own.
+    var hostThreadCount: Int32 {
+        switch self {
+        case .blocking(let type): Int32(type.threadCount)
+        case .asynchronous: 0
+        }
+    }
+}
+
 /// What the plugin has registered. Both structures are made once and live as long as the process, as the host demands.
 enum Plugin {
-    private static let handlerType = Mutex<(any BlockHandler.Type)?>(nil)
+    private static let handlerType = Mutex<HandlerType?>(nil)
 
     @safe
     struct ExtensionTable: @unchecked Sendable {
@@ -37,47 +74,50 @@ enum Plugin {
 
     static let extensionTable = Mutex(ExtensionTable())
 
-    /// False when there is one already.
-    static func adopt(_ type: any BlockHandler.Type) -> Bool {
+    /// Nil before `register`.
+    static var type: HandlerType? { handlerType.withLock { $0 } }
+
+    static func register(_ type: HandlerType) -> Int32 {
+        let subtype = type.description.subtype
+        if let mistake = type.mistake {
+            unsafe HostLog.write(.error, nil, "handler \(subtype) \(mistake)")
+            return -1
+        }
         let isFirst = handlerType.withLock { adopted in
             guard adopted == nil else { return false }
             adopted = type
             return true
         }
-        guard isFirst else { return false }
+        guard isFirst else {
+            unsafe HostLog.write(.error, nil, "handler \(subtype): a plugin has one handler")
+            return -1
+        }
         extensionTable.withLock { unsafe $0.pointer = makeExtension(type) }
-        return true
+        return unsafe tcmur_register_handler(makeHandler(type))
     }
 
-    static func makeHandler(_ type: any BlockHandler.Type, _ threadCount: Int32) -> UnsafeMutablePointer<tcmur_handler>
-    {
+    private static func makeHandler(_ type: HandlerType) -> UnsafeMutablePointer<tcmur_handler> {
         var handler = unsafe tcmur_handler()
-        // String literals are NUL-terminated and part of the plugin's image.
-        unsafe handler.name = text(type.name)
-        unsafe handler.subtype = text(type.subtype)
-        unsafe handler.cfg_desc = text(type.configurationDescription)
-        unsafe handler.nr_threads = threadCount
-        unsafe handler.check_config = { unsafe Plugin.checkConfiguration($0, $1) }
-        unsafe handler.open = { pointer, _ in unsafe Plugin.open(pointer) }
-        unsafe handler.close = { pointer in
-            if let pointer = unsafe pointer { unsafe OpenDevice.close(pointer) }
+        unsafe handler.name = StaticText.pointer(type.description.name)
+        unsafe handler.subtype = StaticText.pointer(type.description.subtype)
+        unsafe handler.cfg_desc = StaticText.pointer(type.description.configurationDescription)
+        unsafe handler.nr_threads = type.hostThreadCount
+        unsafe DeviceCallouts.fill(&handler, for: type)
+        switch type {
+        case .blocking(let type): unsafe BlockingCallouts.fill(&handler, for: type)
+        case .asynchronous(let type): unsafe AsyncCallouts.fill(&handler, for: type)
         }
-        unsafe Callouts.fill(&handler)
-        if type.capabilities.contains(.unmap) { unsafe Callouts.fillUnmap(&handler) }
-        if type.capabilities.contains(.writeSame) { unsafe Callouts.fillWriteSame(&handler) }
         return unsafe forEver(handler)
     }
 
-    private static func makeExtension(_ type: any BlockHandler.Type) -> UnsafePointer<martlet_handler_extension> {
+    private static func makeExtension(_ type: HandlerType) -> UnsafePointer<martlet_handler_extension> {
         var table = martlet_handler_extension()
         table.size = MemoryLayout<martlet_handler_extension>.size
         table.version = UInt32(MARTLET_HANDLER_EXTENSION_VERSION)
-        if type.capabilities.contains(.unmappedReadsZero) {
-            table.flags |= UInt32(MARTLET_HANDLER_UNMAPPED_READS_ZERO)
-        }
-        unsafe table.probe = { unsafe Plugin.probe($0, $1) }
-        if type.capabilities.contains(.blockStatus) {
-            unsafe table.block_status = { unsafe Callouts.blockStatus($0, $1, $2, $3, $4) }
+        DeviceCallouts.fill(&table, for: type)
+        switch type {
+        case .blocking(let type): BlockingCallouts.fill(&table, for: type)
+        case .asynchronous(let type): AsyncCallouts.fill(&table, for: type)
         }
         return unsafe UnsafePointer(forEver(table))
     }
@@ -87,66 +127,12 @@ enum Plugin {
         unsafe pointer.initialize(to: value)
         return unsafe pointer
     }
+}
 
-    private static func text(_ literal: StaticString) -> UnsafePointer<CChar> {
+/// Literals as C sees them.
+enum StaticText {
+    /// NUL-terminated, as literals are, and part of the plugin's image.
+    static func pointer(_ literal: StaticString) -> UnsafePointer<CChar> {
         unsafe UnsafeRawPointer(literal.utf8Start).assumingMemoryBound(to: CChar.self)
-    }
-
-    private static func open(_ pointer: OpaquePointer?) -> Int32 {
-        guard let pointer = unsafe pointer, let type = handlerType.withLock({ $0 }) else { return -EINVAL }
-        do throws(HandlerRefusal) {
-            try unsafe OpenDevice.open(pointer, type)
-            return 0
-        } catch {
-            unsafe HostLog.write(.error, pointer, error.reason)
-            return -max(error.code, 1)
-        }
-    }
-
-    /// The host's two pointers: a NUL-terminated text, and room for one or nil.
-    private static func describe(_ text: UnsafePointer<CChar>?) throws(HandlerRefusal) -> StoreDescription {
-        guard let text = unsafe text, let type = handlerType.withLock({ $0 }) else {
-            throw HandlerRefusal(code: EINVAL, reason: "there is no configuration string")
-        }
-        return try type.probe(StoreConfiguration(unsafe String(cString: text)))
-    }
-
-    private static func checkConfiguration(
-        _ text: UnsafePointer<CChar>?, _ reason: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
-    ) -> Bool {
-        do throws(HandlerRefusal) {
-            _ = try unsafe describe(text)
-            return true
-        } catch {
-            // The host releases it with free().
-            unsafe reason?.pointee = strdup(error.reason)
-            return false
-        }
-    }
-
-    private static func probe(_ text: UnsafePointer<CChar>?, _ answer: UnsafeMutablePointer<martlet_probe>?) -> Int32 {
-        guard let answer = unsafe answer, unsafe answer.pointee.size >= MemoryLayout<martlet_probe>.size else {
-            return -EINVAL
-        }
-        do throws(HandlerRefusal) {
-            let store = try unsafe describe(text)
-            unsafe answer.pointee.byte_count = store.byteCount ?? 0
-            unsafe answer.pointee.block_byte_count = store.blockByteCount ?? 0
-            if store.willCreate { unsafe answer.pointee.flags |= UInt32(MARTLET_PROBE_WILL_CREATE) }
-            if store.isReadOnly { unsafe answer.pointee.flags |= UInt32(MARTLET_PROBE_READ_ONLY) }
-            return 0
-        } catch {
-            unsafe copy(error.reason, to: &answer.pointee.reason)
-            return -max(error.code, 1)
-        }
-    }
-
-    /// Cuts what there is no room for, and ends with NUL.
-    private static func copy<Room>(_ reason: String, to room: inout Room) {
-        unsafe withUnsafeMutableBytes(of: &room) { bytes in
-            let text = Array(reason.utf8.prefix(bytes.count - 1)) + [0]
-            // No longer than the room.
-            unsafe bytes.copyBytes(from: text)
-        }
     }
 }

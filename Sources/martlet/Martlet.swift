@@ -16,8 +16,8 @@ struct Martlet: ParsableCommand {
             """,
         version: "martlet \(Version.text)",
         subcommands: [
-            ServeCommand.self, HandlersCommand.self, StatusCommand.self, SessionsCommand.self, LUNsCommand.self,
-            StatsCommand.self, BenchCommand.self, TryHandlerCommand.self,
+            ServeCommand.self, HandlersCommand.self, HandlerCommand.self, StatusCommand.self, SessionsCommand.self,
+            LUNsCommand.self, StatsCommand.self, BenchCommand.self, TryHandlerCommand.self,
         ])
 
     /// Exit status 0 for success and for help that was asked for, 1 for a failure at run time, 2 for a wrong command

@@ -4,10 +4,25 @@ import Foundation
 import Testing
 
 @Suite struct HeaderTests {
-    static let headers = [
-        "tcmu-runner.h", "libtcmu.h", "libtcmu_common.h", "libtcmu_log.h", "scsi.h", "scsi_defs.h",
-        "ccan/list/list.h", "martlet-handler.h",
+    private static let include = URL(fileURLWithPath: #filePath)
+        .appendingPathComponent("../../../Sources/HandlerABI/include").standardizedFileURL
+
+    /// All of them, as handlers name them.
+    static let headers = (FileManager.default.enumerator(atPath: include.path)?.compactMap { $0 as? String } ?? [])
+        .filter { $0.hasSuffix(".h") }.map { $0.hasPrefix("tcmu-runner/") ? String($0.dropFirst(12)) : $0 }.sorted()
+
+    /// What sources of handlers include, tcmu-runner's and others'.
+    static let wanted = [
+        "martlet-handler.h", "tcmu-runner.h", "libtcmu.h", "libtcmu_common.h", "libtcmu_log.h", "tcmur_device.h",
+        "tcmur_aio.h", "tcmur_cmd_handler.h", "alua.h", "target.h", "scsi.h", "scsi_defs.h", "be_byteshift.h",
+        "darray.h", "version.h", "ccan/list/list.h", "ccan/str/str.h", "ccan/str/str_debug.h",
+        "ccan/container_of/container_of.h", "ccan/check_type/check_type.h", "ccan/build_assert/build_assert.h",
     ]
+
+    @Test("Every header that handlers include is there, and none besides")
+    func names() {
+        #expect(Self.headers == Self.wanted.sorted())
+    }
 
     enum Language: String, CaseIterable, CustomTestStringConvertible {
         case c = "c"
@@ -52,6 +67,16 @@ import Testing
         #expect(result.status == 0, "\(result.words)")
     }
 
+    @Test("Headers go together with the C library's of the same subject, in any order", arguments: [false, true])
+    func withSystemHeaders(_ isFirst: Bool) throws {
+        let system = "#include <scsi/scsi.h>\n#include <sys/queue.h>\n#include <sys/param.h>\n"
+        let own = Self.wanted.map { "#include \"\($0)\"\n" }.joined()
+        // <sys/queue.h> has a LIST_HEAD of its own, as with tcmu-runner's headers.
+        let sources = isFirst ? system + "#undef LIST_HEAD\n" + own : own + "#undef LIST_HEAD\n" + system
+        let result = try Self.compile(sources, .c)
+        #expect(result.status == 0, "\(result.words)")
+    }
+
     @Test("The compiler is asked: a wrong use of a log function is an error", arguments: Language.allCases)
     func refusesWrongFormat(_ language: Language) throws {
         let source = """
@@ -65,8 +90,6 @@ import Testing
 
     /// The exit status of the compiler, and what it said.
     private static func compile(_ source: String, _ language: Language) throws -> (status: Int32, words: String) {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -78,7 +101,7 @@ import Testing
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [
             "clang", "-x", language.rawValue, language.standard, "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
-            "-I", root.appendingPathComponent("Sources/HandlerABI/include").path, file.path,
+            "-I", include.path, "-I", include.path + "/tcmu-runner", file.path,
         ]
         process.standardOutput = output
         process.standardError = output

@@ -69,14 +69,21 @@ struct LayerTests {
             $0.path.hasPrefix("Sources/HandlerABI/include/") && $0.has(extension: "h")
         }
         #expect(!headers.isEmpty)
-        let own = Set(headers.map { String($0.path.dropFirst("Sources/HandlerABI/include/".count)) })
+        // By any tail of its path: beside the file that includes it, or in one of the two folders of the search path.
+        let own = Set(
+            headers.flatMap { header in
+                let parts = header.path.split(separator: "/")
+                return parts.indices.map { parts[$0...].joined(separator: "/") }
+            })
         let standard: Set = [
-            "assert.h", "errno.h", "inttypes.h", "limits.h", "pthread.h", "stdarg.h", "stdbool.h", "stddef.h",
+            "assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "pthread.h", "stdarg.h", "stdbool.h",
+            "stddef.h",
             "stdint.h", "stdio.h", "stdlib.h", "string.h", "sys/types.h", "sys/uio.h", "syslog.h", "time.h",
         ]
         for header in headers {
-            for name in Self.includes(in: header.text) where !standard.contains(name) && !own.contains(name) {
-                Issue.record("\(header) includes \(name)")
+            for name in Self.includes(in: header.text) {
+                let isKnown = standard.contains(name) || own.contains(name.replacing("../", with: ""))
+                #expect(isKnown, "\(header) includes \(name)")
             }
         }
     }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tcmu-runner.h"
+#include "tcmu-runner/tcmu-runner.h"
 
 // Bytes of a configuration string with its NUL, as in tcmu-runner.
 #define MARTLET_HOST_CONFIG_STRING_SIZE 4096

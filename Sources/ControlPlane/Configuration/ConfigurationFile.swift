@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Foundation
+internal import HandlerHost
 internal import Transport
 
 /// The configuration file: YAML, of which JSON is a part.
@@ -132,10 +133,15 @@ public enum ConfigurationFile {
             throw key.failure("the device \(name) needs backstore: \"SUBTYPE/REST\", such as \"file//srv/disk.img\"")
         }
         let string = try backstore.text()
-        if let defect = DeviceSettings.defect(ofBackstore: string) {
+        var settings: DeviceSettings
+        do throws(FilterError) {
+            settings = try DeviceSettings(chain: string)
+        } catch {
+            throw backstore.failure("backstore \"\(string)\" \(error.words)")
+        }
+        if let defect = DeviceSettings.defect(ofBackstore: settings.backstore) {
             throw backstore.failure("backstore \"\(string)\" \(defect)")
         }
-        var settings = DeviceSettings(backstore: string)
         for attribute in DeviceAttribute.allCases {
             guard let value = keys[attribute.rawValue] else { continue }
             let text = try value.text()

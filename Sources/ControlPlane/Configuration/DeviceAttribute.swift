@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import HandlerHost
+
 /// The attributes of a device: the same words in a LUN specification and in a configuration file.
 enum DeviceAttribute: String, CaseIterable, Sendable {
     case size

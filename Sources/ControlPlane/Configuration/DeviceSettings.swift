@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import HandlerHost
+
 /// What an operator says of one device, on the command line or in a file. Nil: left to the handler, or derived.
 public struct DeviceSettings: Equatable, Sendable {
     /// `SUBTYPE/REST`: tcmu's configuration string, without attributes.
     public var backstore: String
+    /// What stands between initiators and the store, outermost first.
+    public var filters: [FilterSpecification] = []
     /// Bytes.
     public var byteCount: UInt64?
     /// Bytes of a logical block: 512, 1024, 2048 or 4096.
@@ -24,6 +28,21 @@ public struct DeviceSettings: Equatable, Sendable {
     public var maximumDelayNanoseconds: UInt64 = 0
 
     public init(backstore: String) { self.backstore = backstore }
+
+    /// `text` without attributes: `[FILTER+]...SUBTYPE/REST`. The options of the filters are read, to find what is
+    /// wrong with them.
+    init(chain text: String) throws(FilterError) {
+        let (filters, backstore) = try FilterChainText.split(text)
+        for filter in filters { _ = try FilterKind.maker(for: filter) }
+        self.init(backstore: backstore)
+        self.filters = filters
+    }
+
+    /// The filters as the operator wrote them.
+    public var filterTexts: [String] { filters.map(\.description) }
+
+    /// As the operator wrote it, without attributes.
+    var chain: String { (filterTexts + [backstore]).joined(separator: "+") }
 
     /// What stands before the slash: the handler that is meant.
     public var subtype: String { String(backstore.prefix { $0 != "/" }) }

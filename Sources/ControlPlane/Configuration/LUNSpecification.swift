@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A logical unit as the command line names it: `SUBTYPE/REST[,KEY=VALUE]...`.
+internal import HandlerHost
+
+/// A logical unit as the command line names it: `[FILTER+]...SUBTYPE/REST[,KEY=VALUE]...`.
 ///
-/// The text is cut at commas. The first part is the configuration string; every other part is an attribute: a word, or
+/// What stands behind the filters is cut at commas. The first part is the configuration string; every other part is an attribute: a word, or
 /// a word with `=` and a value, of the words in `DeviceAttribute`. Nothing else may follow a comma: a comma that
 /// belongs to a path or a value is written `\,`. A backslash before any other character stands for itself.
 public enum LUNSpecification {
@@ -13,13 +15,21 @@ public enum LUNSpecification {
         guard text.utf8.count <= maximumByteCount else {
             throw .usage("a LUN of \(text.utf8.count) bytes is too long: use at most \(maximumByteCount)")
         }
-        var parts = split(text)
-        let backstore = parts.removeFirst()
         guard !text.isEmpty else {
             throw .usage("a LUN is empty: write SUBTYPE/REST, such as ram/1G or file//srv/disk.img")
         }
+        let chain: DeviceSettings
+        do throws(FilterError) {
+            chain = try DeviceSettings(chain: text)
+        } catch {
+            throw .usage("LUN \"\(text)\" \(error.words)")
+        }
+        // The commas of the filters' options are theirs; those of the rest part attributes.
+        var parts = split(chain.backstore)
+        let backstore = parts.removeFirst()
         if let defect = DeviceSettings.defect(ofBackstore: backstore) { throw .usage("LUN \"\(text)\" \(defect)") }
-        var settings = DeviceSettings(backstore: backstore)
+        var settings = chain
+        settings.backstore = backstore
         var seen: Set<DeviceAttribute> = []
         for part in parts {
             let attribute = try apply(part, of: text, to: &settings)

@@ -54,7 +54,7 @@ extension LUNReport {
             table.add([
                 "\(each.lun)", ByteCount.describe(each.mediumBytes), "\(each.blockBytes)",
                 each.isReadOnly ? "ro" : "rw", "\(each.commands)", "\(each.readBytes)", "\(each.writtenBytes)",
-                each.serial, each.backstore, each.target,
+                each.serial, (each.filters + [each.backstore]).joined(separator: "+"), each.target,
             ])
         }
         return table.text()

@@ -119,6 +119,8 @@ public struct LUNReport: Codable, Equatable, Sendable {
     public var lun: Int
     public var url: String
     public var backstore: String
+    /// What stands between initiators and the store, outermost first, as the operator wrote it.
+    public var filters: [String]
     public var serial: String
     public var vendor: String
     public var product: String
@@ -134,14 +136,16 @@ public struct LUNReport: Codable, Equatable, Sendable {
     public var writtenBytes: UInt64
 
     public init(
-        target: String, lun: Int, url: String = "", backstore: String = "", serial: String = "", vendor: String = "",
-        product: String = "", blockBytes: Int = 512, blocks: UInt64 = 0, isReadOnly: Bool = false,
+        target: String, lun: Int, url: String = "", backstore: String = "", filters: [String] = [],
+        serial: String = "", vendor: String = "", product: String = "", blockBytes: Int = 512, blocks: UInt64 = 0,
+        isReadOnly: Bool = false,
         commands: UInt64 = 0, failedCommands: UInt64 = 0, readBytes: UInt64 = 0, writtenBytes: UInt64 = 0
     ) {
         self.target = target
         self.lun = lun
         self.url = url
         self.backstore = backstore
+        self.filters = filters
         self.serial = serial
         self.vendor = vendor
         self.product = product

@@ -12,6 +12,7 @@ extension OpenMetrics {
         text.add(
             "martlet_lost_samples", .counter, "Timed commands that found no room in the statistics.",
             Double(statistics.lostSamples))
+        addFaults(statistics.devices, to: &text)
         let timed = statistics.luns.filter { $0.latency.samples > 0 }
         guard !timed.isEmpty else { return }
         text.addHistograms(
@@ -30,6 +31,26 @@ extension OpenMetrics {
                     )
                 }
             })
+    }
+
+    /// Nothing where no device has the filter `fault`. Devices over stores of one name are counted together.
+    private static func addFaults(_ devices: [DeviceStatistics], to text: inout MetricText) {
+        let prefix = "fault"
+        var counts: [String: [String: UInt64]] = [:]
+        for device in devices {
+            let faults = device.counters.filter { $0.key.hasPrefix(prefix) }
+            guard !faults.isEmpty else { continue }
+            counts[device.backstore, default: [:]].merge(faults, uniquingKeysWith: +)
+        }
+        guard !counts.isEmpty else { return }
+        let samples = counts.sorted { $0.key < $1.key }.flatMap { device, faults in
+            faults.sorted { $0.key < $1.key }.map { name, count in
+                MetricText.Sample(
+                    labels: [("device", device), ("kind", name.dropFirst(prefix.count).lowercased())],
+                    value: Double(count))
+            }
+        }
+        text.add("martlet_device_faults", .counter, "Faults that a filter injected on purpose.", samples)
     }
 
     private static func labels(_ lun: LUNStatistics) -> [(name: String, value: String)] {

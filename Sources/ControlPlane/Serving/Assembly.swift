@@ -43,7 +43,12 @@ struct Assembly: Sendable {
     func close() { Self.close(devices) }
 
     private static func close(_ devices: [OpenDevice]) {
-        HandlerDevice.close(devices.map(\.device))
+        HandlerThreads.perform(devices.map { device in ("\(device.device.handler.subtype)-close", { device.close() }) })
+    }
+
+    /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.
+    func release() {
+        for each in devices { each.filters?.release() }
     }
 
     private static func targets(of configuration: Configuration, devices: [OpenDevice]) -> [SCSITarget] {

@@ -9,6 +9,10 @@ struct OpenDevice: Sendable {
     let name: String
     let backstore: String
     let device: HandlerDevice
+    /// Between the logical unit and the device; nil: there are none, and the unit asks the device itself.
+    let filters: FilterChain?
+    /// The filters as the operator wrote them, outermost first.
+    let filterTexts: [String]
     let unit: LogicalUnit
 
     /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER.
@@ -31,14 +35,35 @@ struct OpenDevice: Sendable {
         } catch {
             throw Failure(kind(of: error), sentence(error, settings)).at(asked.origin)
         }
+        let filters: FilterChain?
+        do throws(FilterError) {
+            filters = try FilterChain.build(
+                settings.filters, over: device,
+                FilterContext(deviceName: "\(asked.origin) (\(settings.backstore))", diagnostics: diagnostics))
+        } catch {
+            device.close()
+            throw Failure(.usage, "\"\(settings.chain)\" \(error.words)").at(asked.origin)
+        }
+        for warning in filters?.warnings ?? [] { diagnostics.report(.warning, warning) }
         let identity = LogicalUnitIdentity(
             serial: serial, vendor: settings.vendor ?? LogicalUnitIdentity.defaultVendor,
             product: settings.product ?? LogicalUnitIdentity.defaultProduct, revision: Version.productRevision)
         // Whether a cache is there is the store's to say; off means that the core makes every write stable.
         let unit = LogicalUnit(
-            device: device, identity: identity, writeCacheEnabled: settings.writeCache ?? true)
+            device: filters?.device ?? device, identity: identity, writeCacheEnabled: settings.writeCache ?? true)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
-        return OpenDevice(name: asked.name, backstore: settings.backstore, device: device, unit: unit)
+        return OpenDevice(
+            name: asked.name, backstore: settings.backstore, device: device, filters: filters,
+            filterTexts: settings.filterTexts, unit: unit)
+    }
+
+    /// What its store and its filters have done, by name.
+    var counters: [String: UInt64] { device.counters.byName.merging(filters?.counters ?? [:], uniquingKeysWith: +) }
+
+    /// Ends what is under way, flushes and closes. The filters stay in memory until the store is closed. Blocks.
+    func close() {
+        filters?.close()
+        device.close()
     }
 
     /// A store whose size nobody knows is most often one that is not there.

@@ -105,7 +105,7 @@ final class RunningServer: StatusSource {
         // A device of several LUNs is told of once.
         let devices = Dictionary(luns.map { ($0.device.name, $0.device) }) { first, _ in first }
         input.devices = devices.values.sorted { $0.name < $1.name }.map {
-            (backstore: $0.backstore, counters: $0.device.counters.byName)
+            (backstore: $0.backstore, counters: $0.counters)
         }
         return statistics.report(input, purpose, now: Environment.monotonicSeconds)
     }
@@ -140,6 +140,7 @@ extension LUNReport {
         let unit = lun.device.unit
         self.init(
             target: lun.targetName, lun: lun.number, url: lun.url, backstore: lun.device.backstore,
+            filters: lun.device.filterTexts,
             serial: unit.identity.serial, vendor: unit.identity.vendor, product: unit.identity.product,
             blockBytes: unit.blockByteCount, blocks: unit.blockCount, isReadOnly: unit.features.isReadOnly,
             commands: counters.commandCount, failedCommands: counters.failedCommandCount,

@@ -52,7 +52,10 @@ public enum Server {
         }
         let server = try RunningServer.start(
             configuration, assembly: assembly, stopLimit: stopLimit, logger: logger)
-        defer { server.stop() }
+        defer {
+            assembly.release()
+            server.stop()
+        }
         let listeners = try await ControlListeners.start(
             controlPath: options.controlPath, metrics: metrics, source: server, diagnostics: Log.diagnostics(logger))
         announce(server, logger: logger)

@@ -16,14 +16,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tcmu-runner.h"
+#include "tcmu-runner/tcmu-runner.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define MARTLET_HANDLER_EXTENSION_SYMBOL "martlet_handler_extension"
-#define MARTLET_HANDLER_EXTENSION_VERSION 2u
+#define MARTLET_HANDLER_EXTENSION_VERSION 3u
+
+/* Bytes of the table as each version has it. */
+#define MARTLET_HANDLER_EXTENSION_SIZE_1 32u
+#define MARTLET_HANDLER_EXTENSION_SIZE_2 64u
+#define MARTLET_HANDLER_EXTENSION_SIZE_3 88u
 
 /* Flags of a handler. Bits not named here are zero. */
 
@@ -38,6 +43,11 @@ extern "C" {
 /* When write returns it has taken all of its data, from memory of any alignment: with MARTLET_HANDLER_NEVER_BLOCKS the
    host may show it the buffer in which they were received. */
 #define MARTLET_HANDLER_WRITE_COPIES (1u << 3)
+/* Since version 3. write_zeroes with MARTLET_WRITE_ZEROES_MAY_UNMAP takes storage away where it can, and what has no
+   storage, never written or taken away, reads as zeroes. The host then does UNMAP with write_zeroes, and reports that
+   unmapped blocks read as zeroes; unmap is not called and may be NULL. For stores whose unmap may leave parts of a
+   range as they were. */
+#define MARTLET_HANDLER_ZEROING_UNMAPS (1u << 4)
 
 /* Flags of a probe's answer. */
 
@@ -72,6 +82,32 @@ struct martlet_extent {
     /* MARTLET_EXTENT_*. */
     uint32_t flags;
     uint32_t reserved;
+};
+
+/* Flags of write_zeroes. A handler ignores those that its version does not name. */
+
+/* The range need not have storage afterwards. Without it the range has: a later write of it needs no new space, as far
+   as the store can promise that. */
+#define MARTLET_WRITE_ZEROES_MAY_UNMAP (1u << 0)
+
+/* How well a device is. */
+
+#define MARTLET_HEALTH_GOOD 0u
+/* It serves every command, with less than its whole self: a mirror's half, a fall-back, a slow link. */
+#define MARTLET_HEALTH_DEGRADED 1u
+/* Commands fail, or what was acknowledged may be lost. */
+#define MARTLET_HEALTH_FAILED 2u
+
+#define MARTLET_HEALTH_REASON_SIZE 256
+
+/* A handler's answer to how a device is. The host sets size and zeroes the rest. */
+struct martlet_health {
+    size_t size;
+    /* MARTLET_HEALTH_*. */
+    uint32_t state;
+    uint32_t reserved;
+    /* Why it is not good: one sentence, NUL-terminated, without a full stop. */
+    char reason[MARTLET_HEALTH_REASON_SIZE];
 };
 
 struct martlet_handler_extension {
@@ -120,6 +156,36 @@ struct martlet_handler_extension {
     /* Takes the completions that are there: calls tcmur_cmd_complete for each. Any thread, one at a time; never
        blocks. Returns the number of commands completed. */
     size_t (*reap)(struct tcmu_device *dev);
+
+    /* Since version 3. */
+
+    /*
+     * Writes zeroes: when it has ended well, all length bytes from offset on read as zeroes, with storage or without
+     * as the flags (MARTLET_WRITE_ZEROES_*) have it. The range lies in the medium, in whole blocks, and may be as long
+     * as the medium. Called, answered and completed as unmap is, with submit after it where the handler takes batches.
+     * A store that has no call of its own for it writes the zeroes, or leaves this NULL: then the host does.
+     */
+    int (*write_zeroes)(
+        struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags);
+
+    /*
+     * The end of cmd is wanted soon: its initiator has aborted it, or it is late (the device's time-out). Best effort:
+     * a handler may do nothing, or end the command early with any status but TCMU_STS_OK (TCMU_STS_TIMEOUT says it
+     * best). Either way the command ends exactly once, as ever; a command that was done all the same ends with
+     * TCMU_STS_OK. Until it ends, its data stay where they are.
+     *
+     * Any thread, also while other callouts run; never blocks. cmd is the pointer that the callout was given, and is
+     * not used for another command before cancel returns. But the handler may have ended cmd just now, or may not have
+     * been given it yet: it looks cmd up among its own, and does nothing when it is not there. It may complete cmd from
+     * inside. Not called for a command that shares a merged callout with others.
+     */
+    void (*cancel)(struct tcmu_device *dev, struct tcmur_cmd *cmd);
+
+    /*
+     * How the device is. Any thread, while it is open; never blocks: it tells what is known, and looks at nothing.
+     * 0, or -errno when nothing is known.
+     */
+    int (*health)(struct tcmu_device *dev, struct martlet_health *answer);
 };
 
 /* What the symbol names. */

@@ -35,12 +35,12 @@ enum Compiler {
     /// `source`: a file in Handlers; `defines`: NAME or NAME=VALUE.
     @discardableResult
     static func compile(
-        _ source: String, to output: String, in folder: TestFolder, _ defines: [String]
+        _ source: String, to output: String, in folder: TestFolder, _ defines: [String], linking: [String] = []
     ) throws -> String {
         let path = folder.file(output)
         try run(
             ["-O1", "-D_GNU_SOURCE", "-o", path] + defines.map { "-D\($0)" }
-                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"])
+                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"] + linking)
         return path
     }
 
@@ -60,7 +60,8 @@ enum Compiler {
     private static func run(_ arguments: [String]) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["cc", "-shared", "-fPIC", "-std=gnu11", "-w", "-I\(headers)"] + arguments
+        process.arguments =
+            ["cc", "-shared", "-fPIC", "-std=gnu11", "-w", "-I\(headers)", "-I\(headers)/tcmu-runner"] + arguments
         try process.run()
         process.waitUntilExit()
         try #require(process.terminationStatus == 0, "cc fails with \(arguments)")

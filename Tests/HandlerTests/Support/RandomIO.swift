@@ -26,7 +26,7 @@ struct SeededGenerator: RandomNumberGenerator {
 /// A round is one batch of requests that do not touch each other's blocks. Threads work in parts of their own.
 enum RandomIO {
     static func run(
-        on device: HandlerDevice, threads: Int = 3, rounds: Int = 40, widest: Int = 24, blockLimit: Int = 16,
+        on device: any BlockDevice, threads: Int = 3, rounds: Int = 40, widest: Int = 24, blockLimit: Int = 16,
         seed: UInt64 = SeededGenerator.freshSeed
     ) {
         let part = Int(device.blockCount) / threads
@@ -45,13 +45,13 @@ enum RandomIO {
     }
 
     private struct Worker {
-        let device: HandlerDevice
+        let device: any BlockDevice
         let firstBlock: Int
         let model: UnsafeMutableRawBufferPointer
         let blockCount: Int
         var generator: SeededGenerator
 
-        init(device: HandlerDevice, firstBlock: Int, blockCount: Int, generator: SeededGenerator) {
+        init(device: any BlockDevice, firstBlock: Int, blockCount: Int, generator: SeededGenerator) {
             self.device = device
             self.firstBlock = firstBlock
             self.blockCount = blockCount

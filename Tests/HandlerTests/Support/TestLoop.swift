@@ -59,11 +59,11 @@ final class TestRequest: @unchecked Sendable {
     var bytes: [UInt8] { Array(request.buffer) }
 
     /// Starts it without waking anybody. True when it has ended already.
-    func start(on device: HandlerDevice) -> Bool { request.start(on: device) }
+    func start(on device: any BlockDevice) -> Bool { request.start(on: device) }
 
     /// Runs it to its end.
     @discardableResult
-    func run(on device: HandlerDevice) -> BlockOutcome {
+    func run(on device: any BlockDevice) -> BlockOutcome {
         if !start(on: device) {
             device.submissionsEnded()
             loop.wait(for: request)
@@ -72,7 +72,7 @@ final class TestRequest: @unchecked Sendable {
     }
 }
 
-extension HandlerDevice {
+extension BlockDevice {
     func read(_ byteCount: Int, at offset: UInt64) -> (outcome: BlockOutcome, bytes: [UInt8]) {
         let request = TestRequest(.read, at: offset, byteCount: byteCount)
         return (request.run(on: self), request.bytes)

@@ -80,7 +80,8 @@ struct UringHost: Sendable, CustomTestStringConvertible {
             .filter { $0.hasSuffix(".c") }.map { "\(sources)/CHandlerHost/\($0)" }
         let own = ["host", "faults", "integrity", "scenarios"].map { "\(tests.path)/Handlers/uring_\($0).c" }
         let headers = [
-            "-I\(sources)/HandlerABI/include", "-I\(sources)/CHandlerHost/include", "-I\(sources)/CHandlerHost",
+            "-I\(sources)/HandlerABI/include", "-I\(sources)/HandlerABI/include/tcmu-runner",
+            "-I\(sources)/CHandlerHost/include", "-I\(sources)/CHandlerHost",
         ]
         // Its own symbols are visible to the handler, as those of the real host are.
         let flags = ["-D_GNU_SOURCE", "-rdynamic"] + headers

@@ -9,6 +9,10 @@ enum Program: String, CaseIterable {
     case iscsiTest = "iscsi-test-cu"
     case qemuImg = "qemu-img"
     case qemuIo = "qemu-io"
+    case pkgConfig = "pkg-config"
+    case compiler = "cc"
+    case make
+    case bash
 
     struct Result {
         let ending: ChildProcess.Ending

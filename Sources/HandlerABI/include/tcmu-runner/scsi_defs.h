@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers of SPC-5, SBC-4 and SAM-5, under the names that handlers use: those of tcmu-runner, and those that the C
+ * library's <scsi/scsi.h> has too.
+ */
+#ifndef __TCMU_SCSI_DEFS
+#define __TCMU_SCSI_DEFS
+
+/* Operation codes. */
+#define TEST_UNIT_READY 0x00
+#define REQUEST_SENSE 0x03
+#define FORMAT_UNIT 0x04
+#define READ_6 0x08
+#define WRITE_6 0x0a
+#define INQUIRY 0x12
+#define MODE_SELECT 0x15
+#define RESERVE 0x16
+#define RELEASE 0x17
+#define MODE_SENSE 0x1a
+#define START_STOP 0x1b
+#define SEND_DIAGNOSTIC 0x1d
+#define ALLOW_MEDIUM_REMOVAL 0x1e
+#define READ_FORMAT_CAPACITIES 0x23
+#define READ_CAPACITY 0x25
+#define READ_10 0x28
+#define WRITE_10 0x2a
+#define WRITE_VERIFY 0x2e
+#define VERIFY 0x2f
+#define SYNCHRONIZE_CACHE 0x35
+#define WRITE_SAME 0x41
+#define UNMAP 0x42
+#define READ_TOC 0x43
+#define GET_CONFIGURATION 0x46
+#define READ_DISC_INFORMATION 0x51
+#define MODE_SELECT_10 0x55
+#define MODE_SENSE_10 0x5a
+#define PERSISTENT_RESERVE_IN 0x5e
+#define PERSISTENT_RESERVE_OUT 0x5f
+#define EXTENDED_COPY 0x83
+#define RECEIVE_COPY_RESULTS 0x84
+#define READ_16 0x88
+#define COMPARE_AND_WRITE 0x89
+#define WRITE_16 0x8a
+#define WRITE_VERIFY_16 0x8e
+#define SYNCHRONIZE_CACHE_16 0x91
+#define WRITE_SAME_16 0x93
+#define SERVICE_ACTION_IN_16 0x9e
+#define MAINTENANCE_IN 0xa3
+#define MAINTENANCE_OUT 0xa4
+#define READ_12 0xa8
+#define WRITE_12 0xaa
+#define READ_DVD_STRUCTURE 0xad
+#define MECHANISM_STATUS 0xbd
+
+/* Service actions. */
+#define READ_CAPACITY_16 0x10
+#define MI_REPORT_TARGET_PGS 0x0a
+#define MO_SET_TARGET_PGS 0x0a
+
+/* Protocol identifiers, SPC-5 7.6.1. */
+enum scsi_protocol {
+    SCSI_PROTOCOL_FCP = 0,
+    SCSI_PROTOCOL_SPI = 1,
+    SCSI_PROTOCOL_SSA = 2,
+    SCSI_PROTOCOL_SBP = 3,
+    SCSI_PROTOCOL_SRP = 4,
+    SCSI_PROTOCOL_ISCSI = 5,
+    SCSI_PROTOCOL_SAS = 6,
+    SCSI_PROTOCOL_ADT = 7,
+    SCSI_PROTOCOL_ATA = 8,
+    SCSI_PROTOCOL_UNSPEC = 0xf
+};
+
+/* Statuses, SAM-5 5.3.1. */
+#define SAM_STAT_GOOD 0x00
+#define SAM_STAT_CHECK_CONDITION 0x02
+#define SAM_STAT_CONDITION_MET 0x04
+#define SAM_STAT_BUSY 0x08
+#define SAM_STAT_INTERMEDIATE 0x10
+#define SAM_STAT_INTERMEDIATE_CONDITION_MET 0x14
+#define SAM_STAT_RESERVATION_CONFLICT 0x18
+#define SAM_STAT_COMMAND_TERMINATED 0x22
+#define SAM_STAT_TASK_SET_FULL 0x28
+#define SAM_STAT_ACA_ACTIVE 0x30
+#define SAM_STAT_TASK_ABORTED 0x40
+
+/* Sense keys, SPC-5 4.4.8. */
+#define NO_SENSE 0x00
+#define RECOVERED_ERROR 0x01
+#define NOT_READY 0x02
+#define MEDIUM_ERROR 0x03
+#define HARDWARE_ERROR 0x04
+#define ILLEGAL_REQUEST 0x05
+#define UNIT_ATTENTION 0x06
+#define DATA_PROTECT 0x07
+#define BLANK_CHECK 0x08
+#define COPY_ABORTED 0x0a
+#define ABORTED_COMMAND 0x0b
+#define VOLUME_OVERFLOW 0x0d
+#define MISCOMPARE 0x0e
+
+/* Asymmetric access states, SPC-5 6.35 (REPORT TARGET PORT GROUPS), and which of them a group has. */
+#define ALUA_ACCESS_STATE_OPTIMIZED 0x0
+#define ALUA_ACCESS_STATE_NON_OPTIMIZED 0x1
+#define ALUA_ACCESS_STATE_STANDBY 0x2
+#define ALUA_ACCESS_STATE_UNAVAILABLE 0x3
+#define ALUA_ACCESS_STATE_LBA_DEPENDENT 0x4
+#define ALUA_ACCESS_STATE_OFFLINE 0xe
+#define ALUA_ACCESS_STATE_TRANSITIONING 0xf
+
+#define ALUA_SUP_OPTIMIZED 0x01
+#define ALUA_SUP_NON_OPTIMIZED 0x02
+#define ALUA_SUP_STANDBY 0x04
+#define ALUA_SUP_UNAVAILABLE 0x08
+#define ALUA_SUP_LBA_DEPENDENT 0x10
+#define ALUA_SUP_OFFLINE 0x40
+#define ALUA_SUP_TRANSITIONING 0x80
+
+/* TPGS of standard INQUIRY data, where it stands in its byte. */
+#define TPGS_ALUA_NONE 0x00
+#define TPGS_ALUA_IMPLICIT 0x10
+#define TPGS_ALUA_EXPLICIT 0x20
+
+/* What last changed a group's state. */
+#define ALUA_STAT_NONE 0x00
+#define ALUA_STAT_ALTERED_BY_EXPLICIT_STPG 0x01
+#define ALUA_STAT_ALTERED_BY_IMPLICIT_ALUA 0x02
+
+/* RECEIVE COPY OPERATING PARAMETERS as tcmu-runner answers it, which this host does not: service actions, and values of
+   its fields. */
+#define RCR_SA_COPY_STATUS 0x00
+#define RCR_SA_RECEIVE_DATA 0x01
+#define RCR_SA_OPERATING_PARAMETERS 0x03
+#define RCR_SA_FAILED_SEGMENT_DETAILS 0x04
+
+#define RCR_OP_MAX_TARGET_DESC_COUNT 0x02
+#define RCR_OP_MAX_SEGMENT_DESC_COUNT 0x01
+#define RCR_OP_MAX_DESC_LIST_LEN 1024
+#define RCR_OP_MAX_SEGMENT_LEN 16777216
+#define RCR_OP_TOTAL_CONCURR_COPIES 0x01
+#define RCR_OP_MAX_CONCURR_COPIES 0x01
+#define RCR_OP_DATA_SEG_GRAN_LOG2 0x09
+#define RCR_OP_INLINE_DATA_GRAN_LOG2 0x09
+#define RCR_OP_HELD_DATA_GRAN_LOG2 0x09
+#define RCR_OP_IMPLE_DES_LIST_LENGTH 0x02
+
+#define XCOPY_SEG_DESC_TYPE_CODE_B2B 0x02
+#define XCOPY_TARGET_DESC_TYPE_CODE_ID 0xe4
+
+#endif

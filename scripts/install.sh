@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Copies what assemble.sh laid out to where it is installed: install.sh BUILD FOLDER, FOLDER being DESTDIR and PREFIX.
+# Nothing in it names the folder: programs and headers find each other by where they stand.
+set -euo pipefail
+build=$1
+folder=$2
+
+install -d "$folder/bin" "$folder/lib" "$folder/include" "$folder/share"
+install -m 755 "$build/bin/martlet" "$folder/bin/martlet"
+for part in lib/martlet lib/pkgconfig include share; do
+    (cd "$build" && find "$part" -type f) | while read -r file; do
+        install -D --mode="$([ -x "$build/$file" ] && echo 755 || echo 644)" "$build/$file" "$folder/$file"
+    done
+done
