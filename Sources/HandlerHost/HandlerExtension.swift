@@ -11,7 +11,7 @@ struct HandlerExtension: Sendable {
     /// No table: every callout is absent.
     static let none = HandlerExtension()
 
-    private let table: martlet_handler_extension
+    let table: martlet_handler_extension
 
     private init() { table = martlet_handler_extension() }
 

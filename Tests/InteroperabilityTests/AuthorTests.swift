@@ -6,7 +6,7 @@ extension Interoperability {
     /// Writing a handler, from the guide's text or from `martlet handler new`, as far as data served over iSCSI.
     @Suite("Authors of handlers")
     struct AuthorTests {
-        @Test("The guide's handler in C is compiled from its text and serves a part of a file")
+        @Test("The guide's handler in C is compiled from its text, passes martlet check, and serves a part of a file")
         func guideInC() throws {
             let author = try Author()
             let source = try Author.code("c", under: "A handler in C")
@@ -18,6 +18,8 @@ extension Interoperability {
             let others = [UInt8](repeating: 0xEE, count: 4096)
             let part = [UInt8](repeating: 0, count: 4 << 20)
             let disk = try author.folder.write(others + part + others, to: "disk.img")
+            try author.check("handler_slice.so", config: "slice/4096:\(disk)")
+            try author.folder.write(others + part + others, to: "disk.img")
             try author.serve("slice/4096:\(disk),size=4M", from: "")
             // Nothing beside the part has changed, and the part has.
             let bytes = try author.folder.read("disk.img")
@@ -43,11 +45,11 @@ extension Interoperability {
             #expect(result.error.contains("no file with 4096 bytes behind that offset"), "\(result.summary)")
         }
 
-        @Test("What martlet handler new writes in C builds, and serves")
+        @Test("What martlet handler new writes in C builds, passes its test, and serves")
         func newInC() throws {
             let author = try Author()
             try author.run(MartletServer.path, "handler", "new", "tape", "--language", "c")
-            try author.run("make", in: "tape")
+            try author.run("make", "check", "CHECK_FLAGS=--quick", in: "tape")
             try author.serve("tape/,size=4M", from: "tape")
             try author.run("make", "install", "DESTDIR=\(author.folder.file("root"))", "HANDLERS=/handlers", in: "tape")
             #expect(FileManager.default.fileExists(atPath: author.folder.file("root/handlers/handler_tape.so")))
@@ -60,13 +62,14 @@ extension Interoperability {
             let author = try Author()
             let began = ContinuousClock.now
             try author.run(MartletServer.path, "handler", "new", "sparse", "--language", "swift")
-            try author.run("swift", "build", "--build-tests", in: "sparse")
+            try author.run("swift", "test", in: "sparse")
             try author.serve("sparse/,size=4M", from: "sparse/.build/debug")
 
             let source = try Author.code("swift", under: "A handler in Swift")
             #expect(source.split(separator: "\n", omittingEmptySubsequences: false).count - 1 <= 40)
             try author.folder.write(source.utf8, to: "sparse/Sources/SparseStore/SparseStore.swift")
             try author.run("swift", "build", "--product", "handler_sparse", in: "sparse")
+            try author.check("sparse/.build/debug/libhandler_sparse.so", config: "sparse/")
             try author.serve("sparse/,size=4M", from: "sparse/.build/debug")
             print("the handlers in Swift took \(began.duration(to: .now))")
         }

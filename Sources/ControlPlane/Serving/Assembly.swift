@@ -43,7 +43,15 @@ struct Assembly: Sendable {
     func close() { Self.close(devices) }
 
     private static func close(_ devices: [OpenDevice]) {
-        HandlerThreads.perform(devices.map { device in ("\(device.device.handler.subtype)-close", { device.close() }) })
+        HandlerThreads.perform(
+            devices.map { each in
+                let close: @Sendable () -> Void = {
+                    // Filters stay in memory until the store is closed.
+                    each.filters?.close()
+                    each.device.close()
+                }
+                return ("\(each.device.handler.subtype)-close", close)
+            })
     }
 
     /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.

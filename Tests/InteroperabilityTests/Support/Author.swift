@@ -45,6 +45,11 @@ struct Author {
         try run("sh", "-c", line, in: subfolder, sourceLocation: sourceLocation)
     }
 
+    /// Runs `martlet check`, which must find nothing wrong.
+    func check(_ handler: String, config: String, size: String = "4M") throws {
+        try run(MartletServer.path, "check", folder.file(handler), "--config", config, "--size", size, "--quick")
+    }
+
     /// Serves `unit` by a handler in `subfolder`, and verifies random data of an initiator's.
     func serve(_ unit: String, from subfolder: String) throws {
         let server = try MartletServer(unit, options: ["--handler-path", folder.file(subfolder)])
