@@ -185,25 +185,6 @@ extension HandlerDevice {
         activity.store(Activity.gone, ordering: .releasing)
     }
 
-    /// Closes all of `devices`, each after its filters, at the same time: one whose handler hangs keeps no other from its
-    /// last flush. Blocks.
-    public static func close(_ devices: [(device: HandlerDevice, filters: FilterChain?)]) {
-        let threads = devices.compactMap { device, filters in
-            try? HostThread.start("\(device.handler.subtype)-close") {
-                filters?.close()
-                device.close()
-            }
-        }
-        // Those for which there was no thread; nothing happens to the others.
-        if threads.count < devices.count {
-            for (device, filters) in devices {
-                filters?.close()
-                device.close()
-            }
-        }
-        for thread in threads { thread.join() }
-    }
-
     private func stopMaintenance() {
         condition.withLock {
             isStopping = true

@@ -35,12 +35,12 @@ enum Compiler {
     /// `source`: a file in Handlers; `defines`: NAME or NAME=VALUE.
     @discardableResult
     static func compile(
-        _ source: String, to output: String, in folder: TestFolder, _ defines: [String]
+        _ source: String, to output: String, in folder: TestFolder, _ defines: [String], linking: [String] = []
     ) throws -> String {
         let path = folder.file(output)
         try run(
             ["-O1", "-D_GNU_SOURCE", "-o", path] + defines.map { "-D\($0)" }
-                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"])
+                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"] + linking)
         return path
     }
 
