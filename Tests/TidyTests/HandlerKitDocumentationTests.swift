@@ -38,7 +38,7 @@ struct HandlerKitDocumentationTests {
 
     /// Attributes are left out.
     private static func words(of line: Substring) -> [Substring] {
-        Array(line.split { " (:".contains($0) }.drop { $0.hasPrefix("@") })
+        line.replacing(/@\w+(\([^)]*\))? ?/, with: "").split { " (:".contains($0) }
     }
 
     private static func declares(_ words: [Substring]) -> Bool {

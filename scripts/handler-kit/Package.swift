@@ -20,7 +20,8 @@ let package = Package(
         .library(name: "HandlerConformance", targets: ["HandlerConformance"]),
     ],
     targets: [
-        .target(name: "HandlerABI"),
+        // C sources find tcmu-runner's headers under their own names.
+        .target(name: "HandlerABI", cSettings: [.headerSearchPath("include/tcmu-runner")]),
         .target(name: "HandlerKit", dependencies: ["HandlerABI"], swiftSettings: strict),
         .target(name: "HandlerConformance", swiftSettings: strict),
     ]
