@@ -46,7 +46,7 @@ share=$build/share/martlet
 rm -rf "$share"/new-*
 mkdir -p "$share/new-kit/Sources"
 cp "$sources/scripts/handler-kit/Package.swift" "$share/new-kit/"
-for target in HandlerABI HandlerKit; do cp -R "$sources/Sources/$target" "$share/new-kit/Sources/"; done
+for target in HandlerABI HandlerKit HandlerConformance; do cp -R "$sources/Sources/$target" "$share/new-kit/Sources/"; done
 replace "$share/new-kit" "$share/handler-kit"
 cp -R "$sources/scripts/templates" "$share/new-templates"
 replace "$share/new-templates" "$share/templates"

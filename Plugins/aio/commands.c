@@ -5,7 +5,10 @@
 
 #include "device.h"
 
-enum { data_protect_write_protected = 0x2700 };
+enum {
+    data_protect_write_protected = 0x2700,
+    data_protect_space_allocation_failed = 0x2707,
+};
 
 // TCMU_STS_OK when the medium may be changed there.
 static int check_change(struct aio_device *aio, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length) {
@@ -108,6 +111,39 @@ int aio_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, u
     struct aio_device *aio = tcmur_dev_get_private(dev);
     int status = check_change(aio, cmd, offset, length);
     return status == TCMU_STS_OK ? work(aio, cmd, perform_unmap, offset, length) : status;
+}
+
+static int perform_zero(struct aio_device *aio, struct aio_command *command) {
+    pthread_rwlock_rdlock(&aio->mode);
+    int result = aio_store_zero(&aio->store, command->offset, command->length);
+    pthread_rwlock_unlock(&aio->mode);
+    switch (-result) {
+    case 0: return TCMU_STS_OK;
+    case ENOSPC:
+    case EDQUOT: // A thin store is full, SBC-4 4.7.
+        return tcmu_sense_set_data(
+            command->command->lib_cmd->sense_buf, DATA_PROTECT, data_protect_space_allocation_failed);
+    default: break;
+    }
+    aio_log_failure(aio, "cannot write zeroes", -result);
+    return TCMU_STS_WR_ERR;
+}
+
+int aio_write_zeroes(
+    struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags) {
+    struct aio_device *aio = tcmur_dev_get_private(dev);
+    bool may_unmap = (flags & MARTLET_WRITE_ZEROES_MAY_UNMAP) != 0;
+    int status = check_change(aio, cmd, offset, length);
+    if (status != TCMU_STS_OK) return status;
+    return work(aio, cmd, may_unmap ? perform_unmap : perform_zero, offset, length);
+}
+
+int aio_health(struct tcmu_device *dev, struct martlet_health *answer) {
+    struct aio_device *aio = tcmur_dev_get_private(dev);
+    if (!atomic_load(&aio->has_lost_writes)) return 0;
+    answer->state = MARTLET_HEALTH_FAILED;
+    snprintf(answer->reason, sizeof(answer->reason), "a flush failed: writes that were acknowledged may be lost");
+    return 0;
 }
 
 int aio_block_status(

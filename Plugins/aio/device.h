@@ -84,9 +84,10 @@ struct aio_device {
     bool has_completer;
     atomic_bool is_ending;
 
-    // Guards has_lost_writes: a flush has failed.
+    // Held over a flush, so that no other takes its report of lost writes.
     pthread_mutex_t flushing;
-    bool has_lost_writes;
+    // A flush has failed.
+    atomic_bool has_lost_writes;
     atomic_uint failure_count;
 };
 
@@ -156,6 +157,9 @@ int aio_write(
     off_t offset);
 int aio_flush(struct tcmu_device *dev, struct tcmur_cmd *cmd);
 int aio_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length);
+int aio_write_zeroes(
+    struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags);
+int aio_health(struct tcmu_device *dev, struct martlet_health *answer);
 int aio_block_status(
     struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
 

@@ -95,6 +95,12 @@ extension FileStore {
     func deallocate(at byteOffset: UInt64, byteCount: UInt64, blockByteCount: Int) throws(SystemError) {
         guard byteCount > 0 else { return }
         if try allocate(FALLOC_FL_PUNCH_HOLE, byteOffset, byteCount) { return }
+        try zero(at: byteOffset, byteCount: byteCount, blockByteCount: blockByteCount)
+    }
+
+    /// Makes the range read as zeroes, and keeps or makes its storage.
+    func zero(at byteOffset: UInt64, byteCount: UInt64, blockByteCount: Int) throws(SystemError) {
+        guard byteCount > 0 else { return }
         if try allocate(FALLOC_FL_ZERO_RANGE, byteOffset, byteCount) { return }
         let zeroes = Self.zeroes
         // The array outlives the span.

@@ -6,7 +6,9 @@ import Synchronization
 /// The handler "file": a regular file or a block device, through the page cache.
 ///
 /// `file//srv/disk.img`; a file that is missing or empty is made when the device has a size.
-final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, BlockStatusHandler {
+final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, ZeroingHandler, BlockStatusHandler,
+    HealthReportingHandler
+{
     static let subtype: StaticString = "file"
     static let name: StaticString = "File"
     static let configurationDescription: StaticString = "the absolute path of a regular file or a block device"
@@ -21,6 +23,8 @@ final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, Block
     /// A flush has failed. The kernel reports lost writes once and forgets them: after that no flush can be believed.
     /// Held while flushing, so that two flushes cannot share one report.
     private let hasLostWrites = Mutex(false)
+    /// The same, for those who must not wait for a flush.
+    private let hasFailed = Atomic(false)
     private let failureCount = Atomic(0)
 
     init(_ device: HostDevice) throws(HandlerRefusal) {
@@ -66,6 +70,21 @@ final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, Block
         }
     }
 
+    func writeZeroes(at byteOffset: UInt64, byteCount: UInt64, mayUnmap: Bool) throws(HandlerError) {
+        try change("cannot write zeroes") { () throws(SystemError) in
+            if mayUnmap {
+                try store.deallocate(at: byteOffset, byteCount: byteCount, blockByteCount: blockByteCount)
+            } else {
+                try store.zero(at: byteOffset, byteCount: byteCount, blockByteCount: blockByteCount)
+            }
+        }
+    }
+
+    var health: DeviceHealth {
+        hasFailed.load(ordering: .relaxed)
+            ? .failed("a flush failed: writes that were acknowledged may be lost") : .good
+    }
+
     func flush() throws(HandlerError) {
         guard !store.isReadOnly else { return }
         let isDurable = hasLostWrites.withLock { hasLostWrites in
@@ -78,6 +97,7 @@ final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, Block
                     .error,
                     "\(error.words("cannot flush")): writes may be lost; flushes fail until the device is opened again")
                 hasLostWrites = true
+                hasFailed.store(true, ordering: .relaxed)
                 return false
             }
         }

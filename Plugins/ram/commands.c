@@ -106,6 +106,34 @@ int ram_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, u
     return change_inline(dev, ram, &job);
 }
 
+static int perform_write_zeroes(struct tcmu_device *dev, struct ram_job *job) {
+    static const uint8_t zeroes[RAM_PAGE_SIZE];
+    struct ram_device *ram = tcmur_dev_get_private(dev);
+    uint32_t block_size = tcmu_dev_get_block_size(dev);
+    bool good = ram_store_repeat(&ram->store, job->offset, job->length, zeroes, block_size);
+    return good ? TCMU_STS_OK : TCMU_STS_WR_ERR;
+}
+
+int ram_write_zeroes(
+    struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags) {
+    struct ram_device *ram = tcmur_dev_get_private(dev);
+    // A file stays reserved either way; of anonymous memory, pages that are discarded have to be found again.
+    bool discards = ram->store.is_file || (flags & MARTLET_WRITE_ZEROES_MAY_UNMAP) != 0;
+    if (discards) return ram_unmap(dev, cmd, offset, length);
+    struct ram_job job = {.command = cmd, .perform = perform_write_zeroes, .offset = offset, .length = length};
+    int status = check_change(ram, cmd, offset, length);
+    if (status != TCMU_STS_OK) return status;
+    return length > inline_limit ? ram_worker_queue(&ram->worker, &job) : change_inline(dev, ram, &job);
+}
+
+int ram_health(struct tcmu_device *dev, struct martlet_health *answer) {
+    struct ram_device *ram = tcmur_dev_get_private(dev);
+    if (!atomic_load(&ram->has_lost_writes)) return 0;
+    answer->state = MARTLET_HEALTH_FAILED;
+    snprintf(answer->reason, sizeof(answer->reason), "a flush failed: writes that were acknowledged may be lost");
+    return 0;
+}
+
 static int perform_write_same(struct tcmu_device *dev, struct ram_job *job) {
     struct ram_device *ram = tcmur_dev_get_private(dev);
     const struct iovec *block = job->iovec;

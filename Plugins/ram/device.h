@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "martlet-handler.h"
@@ -19,8 +20,8 @@ struct ram_device {
     struct ram_worker worker;
     // Held shared by changes outside the worker, alone by COMPARE AND WRITE, which is the worker's.
     pthread_rwlock_t changes;
-    // A flush has failed. Used by the worker only.
-    bool has_lost_writes;
+    // A flush has failed. Set by the worker.
+    atomic_bool has_lost_writes;
 };
 
 // Logs "what: the words for error".
@@ -34,6 +35,9 @@ int ram_write(
     off_t offset);
 int ram_flush(struct tcmu_device *dev, struct tcmur_cmd *cmd);
 int ram_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length);
+int ram_write_zeroes(
+    struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags);
+int ram_health(struct tcmu_device *dev, struct martlet_health *answer);
 int ram_write_same(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, struct iovec *iovec,
     size_t iov_cnt);

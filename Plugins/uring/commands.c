@@ -39,12 +39,18 @@ static void unlock_and_start(struct uring_device *device) {
     ring_engine_end(device);
 }
 
+// Puts request where it is completed from. With the lock held.
+static void end(struct uring_request *request, struct uring_list *ended) {
+    request->has_ended = true;
+    uring_list_append(ended, request);
+}
+
 // Ends a flush and those that shared it.
 static void end_flush(struct uring_request *flush, int error, struct uring_list *ended) {
     while (flush != NULL) {
         struct uring_request *companion = flush->companions;
         flush->error = error;
-        uring_list_append(ended, flush);
+        end(flush, ended);
         flush = companion;
     }
 }
@@ -72,7 +78,7 @@ void uring_device_answer(
     } else if (request->operation == URING_FLUSH) {
         answer_flush(device, ended);
     } else {
-        uring_list_append(ended, request);
+        end(request, ended);
     }
 }
 
@@ -84,6 +90,8 @@ static void report(struct uring_device *device, enum uring_operation operation, 
         [URING_WRITE] = "cannot write",
         [URING_FLUSH] = "cannot flush: writes may be lost; flushes fail until the device is opened again",
         [URING_UNMAP] = "cannot unmap",
+        [URING_ZERO] = "cannot zero",
+        [URING_WRITE_ZEROES] = "cannot write zeroes",
     };
     if (operation == URING_FLUSH) {
         if (!atomic_exchange(&device->has_reported_flush, true)) uring_log_error(device->dev, what[operation], error);
@@ -97,6 +105,9 @@ static int status(const struct uring_request *request) {
     switch (request->error) {
     case 0:
         return TCMU_STS_OK;
+    case ECANCELED:
+        if (request->is_cancelled) return TCMU_STS_TIMEOUT;
+        break;
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
@@ -113,7 +124,7 @@ size_t uring_device_complete(struct uring_device *device, struct uring_list *end
     size_t count = 0;
     if (ended->first == NULL) return 0;
     for (struct uring_request *request = ended->first; request != NULL; request = request->next) {
-        if (request->error != 0) report(device, request->operation, request->error);
+        if (request->error != 0 && !request->is_cancelled) report(device, request->operation, request->error);
         tcmur_cmd_complete(device->dev, request->command, status(request));
         count++;
     }
@@ -220,6 +231,62 @@ int uring_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset,
     if (length > 0) return begin(device, &model);
     tcmur_cmd_complete(dev, cmd, TCMU_STS_OK);
     return TCMU_STS_OK;
+}
+
+int uring_write_zeroes(
+    struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags) {
+    struct uring_device *device = tcmur_dev_get_private(dev);
+    bool may_unmap = (flags & MARTLET_WRITE_ZEROES_MAY_UNMAP) != 0 && device->store.can_deallocate;
+    struct uring_request model = {
+        .command = cmd,
+        .offset = offset,
+        .length = length,
+        .operation = may_unmap ? URING_UNMAP : URING_ZERO,
+        .falls_back = true,
+    };
+    int result = check_change(device, cmd);
+    if (result != TCMU_STS_OK) return result;
+    if (!holds(device, offset, length)) return TCMU_STS_RANGE;
+    if (length > 0) return begin(device, &model);
+    tcmur_cmd_complete(dev, cmd, TCMU_STS_OK);
+    return TCMU_STS_OK;
+}
+
+// A flush may be shared, and ends all the same: nothing is gained by giving it up.
+void uring_cancel(struct tcmu_device *dev, struct tcmur_cmd *cmd) {
+    struct uring_device *device = tcmur_dev_get_private(dev);
+    struct uring_list ended = {0};
+    bool is_held = false;
+    pthread_mutex_lock(&device->lock);
+    struct uring_request *request = uring_pool_find(&device->pool, cmd);
+    if (request != NULL && request->operation != URING_FLUSH) {
+        struct uring_list *waiting = device->has_ring ? &device->ring.waiting : &device->threads.waiting;
+        request->is_cancelled = true;
+        if (uring_list_remove(waiting, request)) {
+            request->error = ECANCELED;
+            end(request, &ended);
+        } else {
+            is_held = device->has_ring;
+        }
+    }
+    pthread_mutex_unlock(&device->lock);
+    uring_device_complete(device, &ended);
+    if (is_held) uring_ring_cancel(&device->ring.ring, request);
+}
+
+int uring_health(struct tcmu_device *dev, struct martlet_health *answer) {
+    struct uring_device *device = tcmur_dev_get_private(dev);
+    pthread_mutex_lock(&device->lock);
+    bool has_lost_writes = device->has_lost_writes;
+    pthread_mutex_unlock(&device->lock);
+    if (has_lost_writes) {
+        answer->state = MARTLET_HEALTH_FAILED;
+        snprintf(answer->reason, sizeof(answer->reason), "a flush failed: writes that were acknowledged may be lost");
+    } else if (device->has_fallen_back) {
+        answer->state = MARTLET_HEALTH_DEGRADED;
+        snprintf(answer->reason, sizeof(answer->reason), "there is no io_uring to be had: threads do its work");
+    }
+    return 0;
 }
 
 int uring_block_status(

@@ -30,6 +30,8 @@ struct uring_device {
     bool has_lost_writes;
     // One of the two engines.
     bool has_ring;
+    // There are threads where a ring was wanted.
+    bool has_fallen_back;
     struct ring_engine ring;
     struct thread_engine threads;
 
@@ -58,6 +60,10 @@ int uring_write(
     off_t offset);
 int uring_flush(struct tcmu_device *dev, struct tcmur_cmd *cmd);
 int uring_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length);
+int uring_write_zeroes(
+    struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags);
+void uring_cancel(struct tcmu_device *dev, struct tcmur_cmd *cmd);
+int uring_health(struct tcmu_device *dev, struct martlet_health *answer);
 int uring_block_status(
     struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
 int uring_completion_descriptor(struct tcmu_device *dev);

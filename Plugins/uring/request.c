@@ -13,6 +13,7 @@ static const uint32_t refusal_limit = 1000;
 
 struct uring_chunk {
     struct uring_chunk *next;
+    size_t count;
     struct uring_request requests[];
 };
 
@@ -32,6 +33,21 @@ struct uring_request *uring_list_take(struct uring_list *list) {
     return request;
 }
 
+bool uring_list_remove(struct uring_list *list, struct uring_request *request) {
+    struct uring_request *before = NULL;
+    for (struct uring_request *each = list->first; each != NULL; before = each, each = each->next) {
+        if (each != request) continue;
+        if (before == NULL) {
+            list->first = request->next;
+        } else {
+            before->next = request->next;
+        }
+        if (list->last == request) list->last = before;
+        return true;
+    }
+    return false;
+}
+
 void uring_list_move(struct uring_list *list, struct uring_list *other) {
     if (other->first == NULL) return;
     if (list->first == NULL) {
@@ -47,6 +63,7 @@ int uring_pool_grow(struct uring_pool *pool, size_t count) {
     struct uring_chunk *chunk = calloc(1, sizeof(*chunk) + count * sizeof(chunk->requests[0]));
     if (chunk == NULL) return ENOMEM;
     chunk->next = pool->chunks;
+    chunk->count = count;
     pool->chunks = chunk;
     for (size_t index = count; index > 0; index--) uring_pool_give(pool, &chunk->requests[index - 1]);
     return 0;
@@ -59,7 +76,18 @@ struct uring_request *uring_pool_take(struct uring_pool *pool) {
     return request;
 }
 
+struct uring_request *uring_pool_find(const struct uring_pool *pool, const struct tcmur_cmd *command) {
+    for (struct uring_chunk *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
+        for (size_t index = 0; index < chunk->count; index++) {
+            struct uring_request *request = &chunk->requests[index];
+            if (request->command == command && !request->has_ended) return request;
+        }
+    }
+    return NULL;
+}
+
 void uring_pool_give(struct uring_pool *pool, struct uring_request *request) {
+    request->command = NULL;
     request->next = pool->free;
     pool->free = request;
 }
@@ -92,6 +120,15 @@ static bool end(struct uring_request *request, int error) {
     return true;
 }
 
+// What the next step of URING_WRITE_ZEROES writes. Aligned for direct I/O; never written.
+static uint8_t zero_bytes[1 << 18] __attribute__((aligned(4096)));
+
+static void show_zeroes(struct uring_request *request) {
+    request->zeroes = (struct iovec){zero_bytes, (size_t)min(request->length, (uint64_t)sizeof(zero_bytes))};
+    request->iovec = &request->zeroes;
+    request->iov_cnt = 1;
+}
+
 // Some of the bytes have been moved.
 static bool advance_transfer(struct uring_request *request, uint64_t count) {
     // Nothing moves when a file has been cut short, and would not the next time.
@@ -103,7 +140,16 @@ static bool advance_transfer(struct uring_request *request, uint64_t count) {
     size_t used_up = tcmu_iovec_seek(request->iovec, count);
     request->iovec += used_up;
     request->iov_cnt -= used_up;
+    if (request->operation == URING_WRITE_ZEROES) show_zeroes(request);
     return false;
+}
+
+// Whether there is another way to the same zeroes.
+static bool fall_back(struct uring_request *request) {
+    if (!request->falls_back || request->operation == URING_WRITE_ZEROES) return false;
+    request->operation = request->operation == URING_UNMAP ? URING_ZERO : URING_WRITE_ZEROES;
+    if (request->operation == URING_WRITE_ZEROES) show_zeroes(request);
+    return true;
 }
 
 // Whether the same step may end well when another thread submits it. When a thread ends, the kernel cancels what it has
@@ -112,13 +158,25 @@ static bool may_succeed_later(int64_t result) {
     return result == -EINTR || result == -EAGAIN || result == -ECANCELED || result == -EFAULT;
 }
 
-bool uring_request_advance(struct uring_request *request, int64_t result) {
+static bool advance(struct uring_request *request, int64_t result) {
     if (may_succeed_later(result)) {
         return ++request->refusal_count > refusal_limit && end(request, (int)-result);
     }
+    if (result == -EOPNOTSUPP && fall_back(request)) return false;
     if (result < 0) return end(request, (int)-result);
-    if (request->operation == URING_READ || request->operation == URING_WRITE) {
+    switch (request->operation) {
+    case URING_READ:
+    case URING_WRITE:
+    case URING_WRITE_ZEROES:
         return advance_transfer(request, (uint64_t)result);
+    case URING_FLUSH:
+    case URING_UNMAP:
+    case URING_ZERO:
+        break;
     }
     return end(request, 0);
+}
+
+bool uring_request_advance(struct uring_request *request, int64_t result) {
+    return advance(request, result) || (request->is_cancelled && end(request, ECANCELED));
 }

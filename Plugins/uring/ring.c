@@ -34,6 +34,7 @@ static void describe(struct io_uring_sqe *entry, const struct uring_request *req
     switch (request->operation) {
     case URING_READ:
     case URING_WRITE:
+    case URING_WRITE_ZEROES:
         describe_transfer(entry, request);
         break;
     case URING_FLUSH:
@@ -41,10 +42,12 @@ static void describe(struct io_uring_sqe *entry, const struct uring_request *req
         entry->fsync_flags = IORING_FSYNC_DATASYNC;
         break;
     case URING_UNMAP:
+    case URING_ZERO:
         entry->opcode = IORING_OP_FALLOCATE;
         entry->off = request->offset;
         entry->addr = request->length;
-        entry->len = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+        entry->len = FALLOC_FL_KEEP_SIZE;
+        entry->len |= request->operation == URING_UNMAP ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
         break;
     }
 }
@@ -85,6 +88,13 @@ size_t uring_ring_take(struct uring_ring *ring, struct uring_completion *complet
     // The kernel may use the entries again.
     __atomic_store_n(ring->completion_head, head, __ATOMIC_RELEASE);
     return count;
+}
+
+void uring_ring_cancel(struct uring_ring *ring, const struct uring_request *request) {
+    // Does not wait: a request that the kernel has begun is left alone.
+    struct io_uring_sync_cancel_reg what = {.addr = (uint64_t)(uintptr_t)request, .fd = -1};
+    // Since Linux 6.0; an older kernel, or one that finds no such request, does nothing.
+    syscall(__NR_io_uring_register, ring->descriptor, IORING_REGISTER_SYNC_CANCEL, &what, 1);
 }
 
 void uring_ring_clear_event(const struct uring_ring *ring) {

@@ -38,7 +38,7 @@ struct uring_ring {
 
 // A ring with room for queue_depth submissions, or for fewer where the kernel gives no more, for requests to file. It
 // has been tried. 0, or an errno with a reason.
-int uring_ring_open(struct uring_ring *ring, unsigned queue_depth, int file, struct uring_reason *reason);
+int uring_ring_open(struct uring_ring *ring, unsigned queue_depth, int file, struct medium_reason *reason);
 void uring_ring_close(struct uring_ring *ring);
 
 // Puts request's next step behind the others. One thread at a time. There is room: no more than entry_count requests
@@ -47,6 +47,9 @@ void uring_ring_put(struct uring_ring *ring, const struct uring_request *request
 // Shows count submissions to the kernel. One thread at a time. The number that it took, or -errno. Never waits for
 // them.
 int uring_ring_enter(struct uring_ring *ring, unsigned count);
+// Asks the kernel to end request early, if it has not begun it. Any thread. Were the request in use for something else
+// by now, that would be tried again.
+void uring_ring_cancel(struct uring_ring *ring, const struct uring_request *request);
 // Takes back the newest submission that the kernel has not taken: NULL when there is none. Neither uring_ring_put nor
 // uring_ring_enter is under way.
 struct uring_request *uring_ring_take_back(struct uring_ring *ring);

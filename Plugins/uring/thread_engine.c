@@ -30,6 +30,7 @@ static int64_t perform(int descriptor, const struct uring_request *request) {
         result = preadv(descriptor, request->iovec, count, offset);
         break;
     case URING_WRITE:
+    case URING_WRITE_ZEROES:
         result = pwritev(descriptor, request->iovec, count, offset);
         break;
     case URING_FLUSH:
@@ -38,6 +39,10 @@ static int64_t perform(int descriptor, const struct uring_request *request) {
     case URING_UNMAP:
         result = fallocate(
             descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, (off_t)request->length);
+        break;
+    case URING_ZERO:
+        result = fallocate(
+            descriptor, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, (off_t)request->length);
         break;
     }
     return result >= 0 ? result : -errno;

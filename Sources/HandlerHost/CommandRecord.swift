@@ -13,7 +13,8 @@ enum CommandRecordLayout {
 
     static var library: Int { unsafe MemoryLayout<tcmur_cmd>.stride }
     static var vector: Int { unsafe library + MemoryLayout<tcmulib_cmd>.stride }
-    static var cdb: Int { unsafe vector + MemoryLayout<iovec>.stride }
+    /// The vector is followed by an empty element, at which functions stop that are not told its length.
+    static var cdb: Int { unsafe vector + 2 * MemoryLayout<iovec>.stride }
     static var turn: Int { cdb + CommandDescriptorBlock.maximumByteCount }
     static var request: Int { turn + MemoryLayout<UInt64>.stride }
     static var device: Int { request + MemoryLayout<Int>.stride }
@@ -74,7 +75,8 @@ struct CommandRecord {
         unsafe (base + Layout.cdb).assumingMemoryBound(to: UInt64.self)
     }
 
-    private var turn: UnsafeMutablePointer<Atomic<UInt64>> {
+    /// See CommandTurn.swift.
+    var turn: UnsafeMutablePointer<Atomic<UInt64>> {
         unsafe (base + Layout.turn).assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 
@@ -114,6 +116,7 @@ struct CommandRecord {
         unsafe (base + Layout.request).storeBytes(
             of: request.map { unsafe Unmanaged.passUnretained($0) }, as: Unmanaged<BlockRequest>?.self)
         unsafe vector.pointee = iovec(iov_base: data.baseAddress, iov_len: data.count)
+        unsafe vector[1] = iovec(iov_base: nil, iov_len: 0)
         unsafe show(device, block, vector, count: data.isEmpty ? 0 : 1, byteCount: data.count)
     }
 
@@ -147,48 +150,5 @@ struct CommandRecord {
             unsafe HandlerDevice.handlerCompleted(CommandRecord(command: command), status)
         }
         unsafe command.pointee = wrapped
-    }
-}
-
-/// What became of a handler's completion.
-enum CompletionVerdict { case accepted, notTheHandlers, alreadyEnded }
-
-/// Who may end the command of a record.
-enum CommandPhase {
-    static let ended: UInt64 = 0
-    /// The callout's return value is the end.
-    static let returnDecides: UInt64 = 1
-    /// tcmur_cmd_complete is the end, unless the callout returns another one first.
-    static let handlerCompletes: UInt64 = 2
-    static let mask: UInt64 = 3
-    /// Added for each turn, so that a turn is never mistaken for an earlier one.
-    static let turn: UInt64 = 4
-}
-
-extension CommandRecord {
-    /// Begins a turn and returns its name.
-    func begin(handlerCompletes: Bool) -> UInt64 {
-        let before = unsafe turn.pointee.load(ordering: .relaxed)
-        let phase = handlerCompletes ? CommandPhase.handlerCompletes : CommandPhase.returnDecides
-        let name = (before & ~CommandPhase.mask) &+ CommandPhase.turn | phase
-        unsafe turn.pointee.store(name, ordering: .releasing)
-        return name
-    }
-
-    /// Ends the turn `name`; false when it has ended already.
-    func end(turn name: UInt64) -> Bool {
-        unsafe turn.pointee.compareExchange(
-            expected: name, desired: name & ~CommandPhase.mask, ordering: .acquiringAndReleasing
-        ).exchanged
-    }
-
-    /// The handler says that the command is complete.
-    func endByHandler() -> CompletionVerdict {
-        let name = unsafe turn.pointee.load(ordering: .acquiring)
-        switch name & CommandPhase.mask {
-        case CommandPhase.handlerCompletes: return unsafe end(turn: name) ? .accepted : .alreadyEnded
-        case CommandPhase.returnDecides: return .notTheHandlers
-        default: return .alreadyEnded
-        }
     }
 }

@@ -16,11 +16,11 @@ final class CommandWatch: @unchecked Sendable {
     }
 
     private static let operations = [
-        "read", "write", "flush", "unmap", "write same", "compare and write", "block status",
+        "read", "write", "flush", "unmap", "write same", "compare and write", "block status", "write zeroes",
         "command descriptor block", "mapped read",
     ]
-    private static let setSize = 9
-    private static let mappedRead = 8
+    private static let setSize = 10
+    private static let mappedRead = 9
     private static let ticketCount = 2 * setSize
 
     /// Begun commands by ticket, then ended ones. Memory of our own from init to deinit; atomics from any thread.
@@ -72,6 +72,9 @@ final class CommandWatch: @unchecked Sendable {
         let first = unsafe counters[place].load(ordering: .relaxed)
         return unsafe UInt64(first + counters[Self.setSize + place].load(ordering: .relaxed))
     }
+
+    /// Whether a command that is under way is one of those that `periodEnded` told of.
+    func isOverdue(_ ticket: Int) -> Bool { ticket / Self.setSize != youngerSet.load(ordering: .relaxed) }
 
     /// Ends a period: what has been under way since before it began. When that is nothing, the sets change places.
     func periodEnded() -> [Overdue] {

@@ -34,7 +34,9 @@ public final class Handler: @unchecked Sendable {
     }
 
     public var canFlush: Bool { unsafe callouts.flush != nil }
-    public var canUnmap: Bool { unsafe callouts.unmap != nil }
+    public var canUnmap: Bool { unsafe callouts.unmap != nil || handlerExtension.zeroingUnmaps }
+    public var canWriteZeroes: Bool { handlerExtension.canWriteZeroes }
+    public var canCancel: Bool { handlerExtension.canCancel }
     public var canWriteSame: Bool { unsafe callouts.writesame != nil }
     public var canCompareAndWrite: Bool { unsafe callouts.caw != nil }
     public var canResize: Bool { unsafe callouts.reconfig != nil }

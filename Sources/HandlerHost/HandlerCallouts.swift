@@ -37,7 +37,7 @@ extension HandlerDevice {
         case .writeSame: byteCount == blockByteCount
         case .compareAndWrite: byteCount % 2 == 0 && UInt64(byteCount / 2) == request.extentByteCount
         case .read, .write: byteCount != 0
-        case .flush, .unmap, .blockStatus, .passthrough: true
+        case .flush, .unmap, .writeZeroes, .blockStatus, .passthrough: true
         }
     }
 
@@ -58,14 +58,15 @@ extension HandlerDevice {
         let isCDB = request.operation == .passthrough
         let returnDecides = handler.threadCount > 0 && (!isCDB || handler.takesOnlyCDBs)
         let turn = unsafe record.begin(handlerCompletes: !returnDecides)
-        let status = unsafe call(request, record.command)
+        // Nobody waits for what was cancelled in the queue: it need not touch the medium any more.
+        let status = request.isCancelled ? Int32(TCMU_STS_TIMEOUT) : unsafe call(request, record.command)
         // From here on `request` may have ended, unless ending the turn says that it has not.
         if !returnDecides, status == Int32(isCDB ? TCMU_STS_ASYNC_HANDLED : TCMU_STS_OK) { return }
-        guard unsafe record.end(turn: turn) else {
-            reportCompletion("completed a command and also returned \(status) for it")
-            return
+        switch unsafe record.end(turn: turn, status) {
+        case .ended: unsafe finish(record, status)
+        case .left: break
+        case .hadEnded: reportCompletion("completed a command and also returned \(status) for it")
         }
-        unsafe finish(record, status)
     }
 
     private func call(_ request: BlockRequest, _ command: UnsafeMutablePointer<tcmur_cmd>) -> Int32 {
@@ -80,12 +81,23 @@ extension HandlerDevice {
         case .read: unsafe handler.callouts.read?(device, command, vector, 1, byteCount, Int(offset)) ?? absent
         case .write: unsafe handler.callouts.write?(device, command, vector, 1, byteCount, Int(offset)) ?? absent
         case .flush: unsafe handler.callouts.flush?(device, command) ?? absent
-        case .unmap: unsafe handler.callouts.unmap?(device, command, offset, extent) ?? absent
+        case .unmap:
+            handler.handlerExtension.zeroingUnmaps
+                ? unsafe writeZeroes(request, command, mayUnmap: true) ?? absent
+                : unsafe handler.callouts.unmap?(device, command, offset, extent) ?? absent
+        case .writeZeroes: unsafe writeZeroes(request, command, mayUnmap: request.mayUnmap) ?? absent
         case .writeSame: unsafe handler.callouts.writesame?(device, command, offset, extent, vector, 1) ?? absent
         case .compareAndWrite: unsafe handler.callouts.caw?(device, command, offset, extent, vector, 1) ?? absent
         case .passthrough: unsafe handler.callouts.handle_cmd?(device, command) ?? Int32(TCMU_STS_NOT_HANDLED)
         case .blockStatus: absent
         }
+    }
+
+    private func writeZeroes(
+        _ request: BlockRequest, _ command: UnsafeMutablePointer<tcmur_cmd>, mayUnmap: Bool
+    ) -> Int32? {
+        unsafe handler.handlerExtension.writeZeroes(
+            device, command, byteOffset: request.byteOffset, byteCount: request.extentByteCount, mayUnmap: mayUnmap)
     }
 
     private func reportBlockStatus(_ request: BlockRequest) {
@@ -105,8 +117,9 @@ extension HandlerDevice {
     static func handlerCompleted(_ record: CommandRecord, _ status: Int32) {
         // Counted: once its last command has ended the device may be closed and go while this thread is still here.
         guard let device = unsafe record.device?.takeUnretainedValue() else { return }
-        switch unsafe record.endByHandler() {
+        switch unsafe record.endByHandler(status) {
         case .accepted: unsafe device.finish(record, status)
+        case .left: break
         case .notTheHandlers:
             device.reportCompletion("completed a command whose return value is its end (nr_threads is not 0)")
         case .alreadyEnded: device.reportCompletion("completed a command twice")
@@ -114,7 +127,7 @@ extension HandlerDevice {
     }
 
     /// The turn of `record` has ended in this thread: tells whoever waits for it.
-    private func finish(_ record: CommandRecord, _ status: Int32) {
+    func finish(_ record: CommandRecord, _ status: Int32) {
         if let group = unsafe record.group {
             unsafe finish(group.takeUnretainedValue(), status)
             return
@@ -137,6 +150,7 @@ extension HandlerDevice {
             request.complete(.good)
             return
         }
+        if !StatusMapping.isKnown(status) { reportStatus(status) }
         let sense = unsafe record.sense
         let outcome =
             unsafe isCDB
@@ -165,6 +179,15 @@ extension HandlerDevice {
             .error, "\(configString): the handler \(handler.subtype) \(what); that is ignored, and told once")
     }
 
+    /// The same for a status that no table has: some handlers pass a negative errno.
+    private func reportStatus(_ status: Int32) {
+        guard !hasReportedStatus.exchange(true, ordering: .relaxed) else { return }
+        diagnostics.report(
+            .error,
+            "\(configString): the handler \(handler.subtype) ended a command with the status \(status), which is none of "
+                + "tcmu-runner's; such commands end with HARDWARE ERROR, and that is told once")
+    }
+
     private static func check(_ key: SenseKey, _ additional: AdditionalSense) -> BlockOutcome {
         .failed(.checkCondition, SenseData(key, additional))
     }
@@ -176,7 +199,7 @@ extension BlockRequest.Operation {
 
     fileprivate var changesMedium: Bool {
         switch self {
-        case .write, .unmap, .writeSame, .compareAndWrite: true
+        case .write, .unmap, .writeSame, .writeZeroes, .compareAndWrite: true
         case .read, .flush, .blockStatus, .passthrough: false
         }
     }

@@ -21,6 +21,8 @@ public struct HandlerCounters: Sendable, Equatable {
     /// Calls of the handler's submit and reap.
     public var submittedBatches: UInt64 = 0
     public var reapedBatches: UInt64 = 0
+    /// Calls of the handler's cancel.
+    public var cancels: UInt64 = 0
     /// Worker threads woken.
     public var wakeUps: UInt64 = 0
     /// Reads and writes that reached the handler behind another one, in its callout.
@@ -45,7 +47,7 @@ extension HandlerDevice {
         counters.writes = watch.begunCount(.write)
         counters.flushes = watch.begunCount(.flush)
         counters.unmaps = watch.begunCount(.unmap)
-        counters.others = [.writeSame, .compareAndWrite, .blockStatus, .passthrough].reduce(0) {
+        counters.others = [.writeSame, .compareAndWrite, .blockStatus, .writeZeroes, .passthrough].reduce(0) {
             $0 + watch.begunCount($1)
         }
         counters.readByteCount = readByteCount.load(ordering: .relaxed)
@@ -53,6 +55,7 @@ extension HandlerDevice {
         counters.queueLength = watch.underWayCount
         counters.submittedBatches = batches?.submitCount.load(ordering: .relaxed) ?? 0
         counters.reapedBatches = batches?.reapCount.load(ordering: .relaxed) ?? 0
+        counters.cancels = cancelCount.load(ordering: .relaxed)
         counters.wakeUps = (workers?.wakeUpCount ?? 0) + (commandThread?.wakeUpCount ?? 0)
         if let merger {
             counters.mergedReads = merger.mergedReads.load(ordering: .relaxed)

@@ -25,6 +25,15 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         static let closed: UInt8 = 3
     }
 
+    enum Activity {
+        static let none: UInt8 = 0
+        static let lastFlush: UInt8 = 1
+        static let close: UInt8 = 2
+        static let reopen: UInt8 = 3
+        static let event: UInt8 = 4
+        static let gone: UInt8 = 5
+    }
+
     public let handler: Handler
     /// `subtype/rest`.
     public let configString: String
@@ -34,6 +43,8 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     /// Ours from init until close is through.
     let device: OpaquePointer
     let watch = CommandWatch()
+    /// What a thread of the host waits for in the handler, other than commands.
+    let activity = Atomic<UInt8>(Activity.none)
     let stage = Atomic<UInt8>(Stage.opening)
 
     public internal(set) var blockByteCount: Int
@@ -41,7 +52,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     private let hasVolatileWriteCache = Atomic<Bool>(false)
     private let isWriteProtected = Atomic<Bool>(false)
     /// What does not change while the device is open.
-    private var fixedFeatures = BlockDeviceFeatures()
+    private(set) var fixedFeatures = BlockDeviceFeatures()
 
     /// Nil: callouts run in the submitter's thread.
     var workers: WorkerQueue?
@@ -72,7 +83,15 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     let readByteCount = Atomic<UInt64>(0)
     let writtenByteCount = Atomic<UInt64>(0)
     let hasReportedCompletion = Atomic<Bool>(false)
+    let hasReportedStatus = Atomic<Bool>(false)
     private let capacityListener = Mutex<(@Sendable () -> Void)?>(nil)
+    let overdueListener = Mutex<(@Sendable () -> Void)?>(nil)
+    /// The last period ended with commands that were under way before it.
+    let hasOverdue = Atomic<Bool>(false)
+    /// Calls of the handler's cancel.
+    let cancelCount = Atomic<UInt64>(0)
+    /// Open while the store is: for callouts that belong to no command and are no batch's.
+    let gate = CalloutGate()
 
     init(
         _ handler: Handler, _ configuration: HandlerDeviceConfiguration, device: OpaquePointer, diagnostics: Diagnostics
@@ -100,6 +119,19 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         set { capacityListener.withLock { $0 = newValue } }
     }
 
+    /// What of the device's is not at an end, to complete "the handler SUBTYPE ..."; nil once it is closed.
+    public var unfinishedBusiness: String? {
+        let count = watch.underWayCount
+        return switch activity.load(ordering: .acquiring) {
+        case Activity.gone: nil
+        case Activity.lastFlush: "has not ended its last flush"
+        case Activity.close: "has not returned from close"
+        case Activity.reopen: "has not returned from open, called again after a lost connection"
+        case Activity.event: "has not returned from report_event"
+        default: count > 0 ? "has not ended \(count) command(s)" : "is still open"
+        }
+    }
+
     public func submit(_ request: BlockRequest) {
         let ticket = watch.begun(request.operation)
         guard stage.load(ordering: .sequentiallyConsistent) == Stage.open else {
@@ -117,7 +149,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         switch request.operation {
         case .read: unsafe readByteCount.add(UInt64(request.buffer.count), ordering: .relaxed)
         case .write: unsafe writtenByteCount.add(UInt64(request.buffer.count), ordering: .relaxed)
-        case .flush, .unmap, .writeSame, .compareAndWrite, .blockStatus, .passthrough:
+        case .flush, .unmap, .writeSame, .compareAndWrite, .blockStatus, .writeZeroes, .passthrough:
             // It goes after what is held.
             releaseHeld()
             dispatch(request)
@@ -189,6 +221,12 @@ extension HandlerDevice {
         isWriteProtected.store(attributes.write_protect_enabled, ordering: .relaxed)
     }
 
+    /// What the handler's INQUIRY data say it is. Before `open` returns.
+    func learnDeviceType() {
+        guard handler.takesOnlyCDBs else { return }
+        fixedFeatures.peripheralDeviceType = askDeviceType()
+    }
+
     /// Takes over a new size, and tells who asked to be told.
     func capacityChanged() {
         let blockCount = unsafe martlet_host_device_attributes(device).block_count
@@ -205,9 +243,11 @@ extension HandlerDevice {
         features.canFlush = handler.canFlush
         features.canUnmap = handler.canUnmap && attributes.unmap_enabled
         features.canWriteSame = handler.canWriteSame
+        features.canWriteZeroes = handler.handlerExtension.canWriteZeroes
         features.canCompareAndWrite = handler.canCompareAndWrite
         features.canReportBlockStatus = handler.canReportBlockStatus
-        features.unmappedReadsZero = features.canUnmap && handler.handlerExtension.unmappedReadsZero
+        let told = handler.handlerExtension
+        features.unmappedReadsZero = features.canUnmap && (told.unmappedReadsZero || told.zeroingUnmaps)
         features.isSolidState = attributes.solid_state_media
         features.maximumTransferBlockCount =
             attributes.max_transfer_length == 0 ? longest : min(attributes.max_transfer_length, longest)

@@ -12,8 +12,13 @@ struct HandlerExtension: Sendable {
     static let none = HandlerExtension()
 
     let table: martlet_handler_extension
+    /// What its author should know of the table, in words; nil when it is as its version says.
+    let remark: String?
 
-    private init() { table = martlet_handler_extension() }
+    private init() {
+        table = martlet_handler_extension()
+        remark = nil
+    }
 
     /// Copies what lies within the smaller of the two sizes. Nil when the table is too short for its own head, or
     /// says version 0.
@@ -32,6 +37,33 @@ struct HandlerExtension: Sendable {
         }
         guard copy.version != 0 else { return nil }
         table = copy
+        remark = Self.remark(on: copy, shownByteCount: shownByteCount)
+    }
+
+    /// Bytes of the table as versions 1 and on have it.
+    private static let byteCounts = [
+        MARTLET_HANDLER_EXTENSION_SIZE_1, MARTLET_HANDLER_EXTENSION_SIZE_2, MARTLET_HANDLER_EXTENSION_SIZE_3,
+    ].map(Int.init)
+
+    /// Flags that a version of the table knows, by version.
+    private static let flags: [UInt32] = [
+        UInt32(MARTLET_HANDLER_UNMAPPED_READS_ZERO) | UInt32(MARTLET_HANDLER_NEVER_BLOCKS),
+        UInt32(MARTLET_HANDLER_VECTORED) | UInt32(MARTLET_HANDLER_WRITE_COPIES),
+        UInt32(MARTLET_HANDLER_ZEROING_UNMAPS),
+    ]
+
+    private static func remark(on table: martlet_handler_extension, shownByteCount: Int) -> String? {
+        // Of a version to come nothing is known but that it holds the ones before.
+        let version = min(Int(table.version), byteCounts.count)
+        if shownByteCount < byteCounts[version - 1] {
+            return "its extension table says version \(table.version), which has \(byteCounts[version - 1]) bytes "
+                + "or more, but is \(shownByteCount) bytes long: what is missing counts as absent"
+        }
+        guard table.version <= byteCounts.count else { return nil }
+        let known = flags.prefix(version).reduce(0, |)
+        guard table.flags & ~known != 0 else { return nil }
+        return "its extension table sets flags that version \(table.version) does not have "
+            + "(0x\(String(table.flags & ~known, radix: 16)))"
     }
 
     var version: UInt32 { table.version }
@@ -128,4 +160,44 @@ extension HandlerExtension {
 
     /// Commands completed.
     func reap(_ device: OpaquePointer) -> Int { unsafe table.reap?(device) ?? 0 }
+}
+
+// Version 3: zeroes, cancelling, health. `device` is open in all of them.
+extension HandlerExtension {
+    var canWriteZeroes: Bool { unsafe table.write_zeroes != nil }
+    /// UNMAP is done by writing zeroes that need no storage.
+    var zeroingUnmaps: Bool { has(UInt32(MARTLET_HANDLER_ZEROING_UNMAPS)) && canWriteZeroes }
+    var canCancel: Bool { unsafe table.cancel != nil }
+    var canTellHealth: Bool { unsafe table.health != nil }
+
+    /// As a callout of the handler's; nil without it.
+    func writeZeroes(
+        _ device: OpaquePointer, _ command: UnsafeMutablePointer<tcmur_cmd>, byteOffset: UInt64, byteCount: UInt64,
+        mayUnmap: Bool
+    ) -> Int32? {
+        let flags = mayUnmap ? UInt32(MARTLET_WRITE_ZEROES_MAY_UNMAP) : 0
+        return unsafe table.write_zeroes?(device, command, byteOffset, byteCount, flags)
+    }
+
+    func cancel(_ device: OpaquePointer, _ command: UnsafeMutablePointer<tcmur_cmd>) {
+        unsafe table.cancel?(device, command)
+    }
+
+    /// Nil: the handler tells nothing, or what is no answer.
+    func health(_ device: OpaquePointer) -> DeviceHealth? {
+        guard let callout = unsafe table.health else { return nil }
+        var answer = martlet_health()
+        answer.size = MemoryLayout<martlet_health>.size
+        // The answer is ours and lives beyond the call.
+        guard unsafe callout(device, &answer) == 0 else { return nil }
+        let words = unsafe withUnsafeBytes(of: &answer.reason) { bytes in
+            unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        return switch answer.state {
+        case UInt32(MARTLET_HEALTH_GOOD): DeviceHealth.good
+        case UInt32(MARTLET_HEALTH_DEGRADED): DeviceHealth(.degraded, words)
+        case UInt32(MARTLET_HEALTH_FAILED): DeviceHealth(.failed, words)
+        default: nil
+        }
+    }
 }

@@ -13,6 +13,8 @@ extension HandlerDevice {
     public static func open(
         _ handler: Handler, _ configuration: HandlerDeviceConfiguration, diagnostics: Diagnostics
     ) throws(HandlerDeviceError) -> HandlerDevice {
+        let opening = OpeningWatch(configuration.configString, handler, diagnostics)
+        defer { opening.end() }
         try check(configuration, handler)
         let size = try MediumSize.find(for: configuration, handler: handler)
         let pointer = unsafe try create(configuration, size, handler)
@@ -98,6 +100,7 @@ extension HandlerDevice {
                 .notice, "\(configString): the handler made it \(byteCount) bytes instead of \(size.byteCount)")
         }
         stage.store(Stage.open, ordering: .sequentiallyConsistent)
+        learnDeviceType()
     }
 
     private func startThreads() throws(SystemFiles.Failure) {
@@ -126,6 +129,8 @@ extension HandlerDevice {
     func openInHandler(reopen: Bool) -> Int32 {
         lifeCycle.withLock {
             unsafe martlet_host_device_prepare_open(device)
+            if reopen { activity.store(Activity.reopen, ordering: .releasing) }
+            defer { activity.store(Activity.none, ordering: .releasing) }
             // open was checked when the handler registered.
             let result = unsafe handler.callouts.open?(device, reopen) ?? -1
             guard result == 0 else { return result }
@@ -134,6 +139,7 @@ extension HandlerDevice {
                 return -EBADF
             }
             isOpenInHandler = true
+            gate.open()
             return 0
         }
     }
@@ -142,6 +148,9 @@ extension HandlerDevice {
         lifeCycle.withLock {
             guard isOpenInHandler else { return }
             isOpenInHandler = false
+            activity.store(Activity.close, ordering: .releasing)
+            defer { activity.store(Activity.none, ordering: .releasing) }
+            gate.close()
             endBatches()
             unsafe handler.callouts.close?(device)
         }
@@ -165,6 +174,7 @@ extension HandlerDevice {
         }
         guard isFirst else { return }
         stopMaintenance()
+        if handler.takesOnlyCDBs, stage.load(ordering: .relaxed) == Stage.open { flushByCommand() }
         stage.store(Stage.closed, ordering: .sequentiallyConsistent)
         drain()
         stopThreads()
@@ -172,6 +182,7 @@ extension HandlerDevice {
         stopReaping()
         closeInHandler()
         destroy()
+        activity.store(Activity.gone, ordering: .releasing)
     }
 
     private func stopMaintenance() {
@@ -232,6 +243,8 @@ extension HandlerDevice {
 
     private func flushBeforeClose() {
         guard let flush = unsafe handler.callouts.flush, !features.isReadOnly else { return }
+        activity.store(Activity.lastFlush, ordering: .releasing)
+        defer { activity.store(Activity.none, ordering: .releasing) }
         let room = UnsafeMutableRawPointer.allocate(byteCount: CommandRecordLayout.byteCount, alignment: 16)
         defer { unsafe room.deallocate() }
         unsafe room.initializeMemory(as: UInt8.self, repeating: 0, count: CommandRecordLayout.byteCount)
@@ -253,7 +266,7 @@ extension HandlerDevice {
                 return ownFlushStatus ?? returned
             }
             drain()
-        } else if unsafe record.end(turn: turn) {
+        } else if unsafe record.end(turn: turn, status) == .ended {
             watch.ended(ticket)
         }
         if status != Int32(TCMU_STS_OK) {

@@ -70,8 +70,10 @@ extension HandlerDevice {
             case .period:
                 deadline = periodNanoseconds.map { clinux_monotonic_nanoseconds() + $0 }
                 let overdue = watch.periodEnded()
+                hasOverdue.store(!overdue.isEmpty, ordering: .relaxed)
                 if overdue != toldOverdue { report(overdue) }
                 toldOverdue = overdue
+                if !overdue.isEmpty { commandsAreOverdue() }
             }
         }
     }
@@ -108,6 +110,8 @@ extension HandlerDevice {
     private func reportEvent() {
         lifeCycle.withLock {
             guard isOpenInHandler else { return }
+            activity.store(Activity.event, ordering: .releasing)
+            defer { activity.store(Activity.none, ordering: .releasing) }
             unsafe _ = handler.callouts.report_event?(device)
         }
     }

@@ -104,7 +104,8 @@ extension HandlerDevice {
             ?? Int32(TCMU_STS_INVALID_CMD)
         // From here on the group may have ended, unless ending the turn says that it has not.
         if !returnDecides, status == Int32(TCMU_STS_OK) { return }
-        guard unsafe record.end(turn: turn) else {
+        // Nobody cancels a group: nothing is left in its record.
+        guard case .ended = unsafe record.end(turn: turn, status) else {
             reportCompletion("completed a command and also returned \(status) for it")
             return
         }

@@ -31,12 +31,21 @@ public protocol BlockDevice: AnyObject, Sendable {
 
     /// Whether `submit` of a write takes its data before it returns, from memory of any alignment. Does not change.
     var copiesWrites: Bool { get }
+
+    /// The end of `request`, which was submitted and may end at any moment, is wanted soon: its task was aborted. Best
+    /// effort: it ends once, as ever, and until then its buffer is in use. In the thread of its loop. Never blocks.
+    func cancel(_ request: BlockRequest)
+
+    /// The same, if the device itself finds that `request` takes too long.
+    func cancelIfOverdue(_ request: BlockRequest)
 }
 
 extension BlockDevice {
     public var canMapReads: Bool { false }
     public func mapRead(byteOffset: UInt64, byteCount: Int) -> UnsafeRawPointer? { nil }
     public var copiesWrites: Bool { false }
+    public func cancel(_ request: BlockRequest) {}
+    public func cancelIfOverdue(_ request: BlockRequest) {}
 }
 
 /// What a store can do by itself, and what it wants to be told. The core emulates what is absent.
@@ -47,6 +56,8 @@ public struct BlockDeviceFeatures: Sendable, Equatable {
     public var canFlush = true
     public var canUnmap = false
     public var canWriteSame = false
+    /// Zeroes of any length in one request, faster than by writing them.
+    public var canWriteZeroes = false
     public var canCompareAndWrite = false
     public var canReportBlockStatus = false
     /// Unmapped blocks read as zeroes (LBPRZ 001b).
@@ -63,6 +74,9 @@ public struct BlockDeviceFeatures: Sendable, Equatable {
     public var unmapGranularityAlignment: UInt32 = 0
     /// Whether raw CDBs go to the store (tcmu-runner's handle_cmd).
     public var passthrough = Passthrough.none
+    /// PERIPHERAL DEVICE TYPE (SPC-4 6.6.2) that the store itself gives in INQUIRY, with `passthrough` `.always`; nil
+    /// when it could not be learned.
+    public var peripheralDeviceType: UInt8?
 
     public enum Passthrough: Sendable, Equatable {
         /// The store never sees a CDB as such.

@@ -34,6 +34,9 @@ public final class BlockRequest: @unchecked Sendable {
         case compareAndWrite
         /// Fill `extents` with the state of `extentByteCount` bytes at `byteOffset`, as far as it goes.
         case blockStatus
+        /// `extentByteCount` bytes at `byteOffset` read as zeroes when it has ended, with storage behind them unless
+        /// `mayUnmap`. No buffer.
+        case writeZeroes
         /// `cdb` as it came; `buffer` holds what came from, or takes what goes to, the initiator.
         case passthrough
     }
@@ -52,6 +55,8 @@ public final class BlockRequest: @unchecked Sendable {
     /// The command that caused the request, for handlers that look at it.
     public var cdb = CommandDescriptorBlock()
     public var extents: [BlockStatusExtent] = []
+    /// Of `writeZeroes`.
+    public var mayUnmap = false
 
     // The answer.
     public internal(set) var outcome = BlockOutcome.good
@@ -77,6 +82,7 @@ public final class BlockRequest: @unchecked Sendable {
     var task: Borrowed<SCSITask>?
     private let stage = Atomic<UInt8>(Stage.idle)
     private let isClaimed = Atomic<Bool>(true)
+    private let cancelWish = Atomic<Bool>(false)
 
     private enum Stage {
         static let idle: UInt8 = 0
@@ -98,9 +104,23 @@ public final class BlockRequest: @unchecked Sendable {
     /// Hands the request to `device`. True when it ended before this returned: then nobody else will tell.
     public func start(on device: any BlockDevice) -> Bool {
         stage.store(Stage.submitting, ordering: .relaxed)
+        cancelWish.store(false, ordering: .relaxed)
         isClaimed.store(false, ordering: .releasing)
         device.submit(self)
         return stage.exchange(Stage.pending, ordering: .acquiringAndReleasing) == Stage.ended
+    }
+
+    /// It was started, and has not ended.
+    var isUnderWay: Bool { !isClaimed.load(ordering: .acquiring) }
+
+    /// Nobody waits for the outcome any more: a device that has not begun the request need not. From any thread.
+    public var isCancelled: Bool { cancelWish.load(ordering: .relaxed) }
+
+    /// The request's task has been aborted: has `device` end it soon, if it can. In the loop's thread.
+    public func cancel(on device: any BlockDevice) {
+        guard isUnderWay else { return }
+        cancelWish.store(true, ordering: .sequentiallyConsistent)
+        device.cancel(self)
     }
 
     /// The owner's loop has been told by `OwnerLoop.post`: the task goes on. In the loop's thread.

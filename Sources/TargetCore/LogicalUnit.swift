@@ -52,6 +52,13 @@ public final class LogicalUnit: Sendable {
         post(.capacityDataHasChanged)
     }
 
+    /// The device finds that commands take too long: each loop looks which of its own they are. From any thread.
+    public func commandsAreOverdue() {
+        for attachment in attached {
+            attachment.loop.perform { attachment.nexus.value.cancelOverdue(of: self) }
+        }
+    }
+
     /// START STOP UNIT has stopped the unit.
     var isStopped: Bool {
         get { isStoppedFlag.load(ordering: .relaxed) }

@@ -57,6 +57,10 @@ extension ITNexus {
     func abort(_ affectedTasks: AffectedTasks, of units: [NexusUnit], completion: @escaping () -> Void) {
         let affected = units.flatMap { $0.taskSet.tasks.filter(affectedTasks.contains) }
         for task in affected { task.isAborted = true }
+        for unit in units {
+            // Those in a device end when it says so: that it need not go on may hasten it.
+            for task in affected where task.unit?.object === unit { task.request.cancel(on: unit.unit.device) }
+        }
         let wait = QuietWait(tasks: affected, completion: completion)
         quietWaits.append(wait)
         for unit in units {
@@ -66,6 +70,15 @@ extension ITNexus {
         drain()
         wait.isArmed = true
         endQuietWaits()
+    }
+
+    /// Has the device of `unit` end what it finds overdue.
+    func cancelOverdue(of unit: LogicalUnit) {
+        for each in presentUnits where each.unit === unit {
+            for task in each.taskSet.tasks where task.request.isUnderWay {
+                unit.device.cancelIfOverdue(task.request)
+            }
+        }
     }
 
     private func canEndNow(_ task: SCSITask) -> Bool {

@@ -73,6 +73,11 @@ extension SCSITask {
         }
     }
 
+    /// Whether so many bytes that came from the initiator, which are there, are all zero.
+    func isZero(byteCount: Int) -> Bool {
+        unsafe UnsafeRawBufferPointer(rebasing: buffer[..<byteCount]).allSatisfy { $0 == 0 }
+    }
+
     /// Word by word, then the bytes of the first word that differs. Both have the same size.
     private static func firstDifference(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int? {
         var offset = 0

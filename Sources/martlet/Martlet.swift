@@ -18,6 +18,7 @@ struct Martlet: ParsableCommand {
         subcommands: [
             ServeCommand.self, HandlersCommand.self, HandlerCommand.self, CheckCommand.self, CheckCaseCommand.self,
             StatusCommand.self, SessionsCommand.self, LUNsCommand.self, StatsCommand.self, BenchCommand.self,
+            TryHandlerCommand.self,
         ])
 
     /// Exit status 0 for success and for help that was asked for, 1 for a failure at run time, 2 for a wrong command

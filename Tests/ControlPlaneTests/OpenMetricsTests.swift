@@ -16,11 +16,20 @@ struct OpenMetricsTests {
                 readBytes: 4096, writtenBytes: 512),
             LUNReport(target: "t", lun: 16383),
         ]
+        report.luns[1].health = "failed"
+        report.luns[1].healthReason = "the disk is on fire"
         return report
     }()
 
     private let lines = OpenMetrics.text(report).split(separator: "\n", omittingEmptySubsequences: false).map(
         String.init)
+
+    @Test("What is not well is told below the table, with its reason")
+    func health() {
+        let table = LUNReport.table(Self.report.luns)
+        #expect(table.hasSuffix("\nt/16383: the disk is on fire\n") && table.contains("HEALTH"))
+        #expect(!LUNReport.table([Self.report.luns[0]]).contains("/0:"))
+    }
 
     @Test("It ends with the end mark, and the end mark is a whole line")
     func end() {
@@ -35,6 +44,8 @@ struct OpenMetricsTests {
             "martlet_logins_total 3", "martlet_received_bytes_total 1099511627776", "martlet_sessions 0",
             #"martlet_lun_commands_total{target="iqn.2026-11.org.example:\"a\\b\"\n",lun="0"} 7"#,
             #"martlet_lun_commands_total{target="t",lun="16383"} 0"#,
+            #"martlet_lun_health{target="iqn.2026-11.org.example:\"a\\b\"\n",lun="0"} 0"#,
+            #"martlet_lun_health{target="t",lun="16383"} 2"#,
             #"martlet_lun_size_bytes{target="iqn.2026-11.org.example:\"a\\b\"\n",lun="0"} 4096"#,
             #"martlet_lun_written_bytes_total{target="iqn.2026-11.org.example:\"a\\b\"\n",lun="0"} 512"#,
         ])

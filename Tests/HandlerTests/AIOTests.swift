@@ -200,10 +200,14 @@ struct AIOTests {
         let aio = try FaultyAIO("SYNC_FAILS=1")
         let device = try aio.open()
         let failure = BlockOutcome.failed(.checkCondition, SenseData(.mediumError, .writeError))
+        #expect(device.health == .good)
         for _ in 0..<3 { #expect(TestRequest(.flush).run(on: device) == failure) }
+        let health = DeviceHealth(.failed, "a flush failed: writes that were acknowledged may be lost")
+        #expect(device.health == health && device.health == health)
         device.close()
         #expect(aio.collector.count(of: "cannot flush") == 1)
         let again = try aio.open()
+        #expect(again.health == .good)
         #expect(TestRequest(.flush).run(on: again) == .good)
         again.close()
     }

@@ -6,7 +6,7 @@ extension Interoperability {
     /// Writing a handler, from the guide's text or from `martlet handler new`, as far as data served over iSCSI.
     @Suite("Authors of handlers")
     struct AuthorTests {
-        @Test("The guide's handler in C is compiled from its text and serves a part of a file")
+        @Test("The guide's handler in C is compiled from its text, passes martlet check, and serves a part of a file")
         func guideInC() throws {
             let author = try Author()
             let source = try Author.code("c", under: "A handler in C")
@@ -15,6 +15,9 @@ extension Interoperability {
             try author.shell(
                 "cc -shared -fPIC -O2 -Wall -Werror -o handler_slice.so handler_slice.c "
                     + "$(pkg-config --cflags martlet-handler)")
+            let media = try author.folder.write([UInt8](repeating: 0, count: 16 << 20), to: "check.img")
+            try author.check(
+                "handler_slice.so", config: "slice/4096:\(media)", secondConfig: "slice/8388608:\(media)")
             let others = [UInt8](repeating: 0xEE, count: 4096)
             let part = [UInt8](repeating: 0, count: 4 << 20)
             let disk = try author.folder.write(others + part + others, to: "disk.img")
@@ -43,30 +46,46 @@ extension Interoperability {
             #expect(result.error.contains("no file with 4096 bytes behind that offset"), "\(result.summary)")
         }
 
-        @Test("What martlet handler new writes in C builds, and serves")
+        @Test("What martlet handler new writes in C builds, passes its test, and serves")
         func newInC() throws {
             let author = try Author()
             try author.run(MartletServer.path, "handler", "new", "tape", "--language", "c")
-            try author.run("make", in: "tape")
+            try author.run("make", "check", "CHECK_FLAGS=--quick", in: "tape")
             try author.serve("tape/,size=4M", from: "tape")
             try author.run("make", "install", "DESTDIR=\(author.folder.file("root"))", "HANDLERS=/handlers", in: "tape")
             #expect(FileManager.default.fileExists(atPath: author.folder.file("root/handlers/handler_tape.so")))
         }
 
+        @Test("An installed Martlet writes folders that build against what was installed with it")
+        func newFromPrefix() throws {
+            let author = try Author()
+            let prefix = author.folder.file("prefix")
+            try author.run(Author.sources + "/scripts/install.sh", Author.prefix, prefix)
+            try author.run(prefix + "/bin/martlet", "handler", "new", "disc", "--language", "swift")
+            let package = try String(decoding: author.folder.read("disc/Package.swift"), as: UTF8.self)
+            #expect(package.contains("\(prefix)/share/martlet/handler-kit"))
+            try author.run("swift", "package", "describe", in: "disc")
+            try author.run(prefix + "/bin/martlet", "handler", "new", "reel", "--language", "c")
+            try author.run("make", in: "reel")
+            try author.run("make", "install", in: "reel")
+            let listing = try author.run(prefix + "/bin/martlet", "handlers")
+            #expect(listing.contains("\(prefix)/lib/martlet/handlers/handler_reel.so"))
+        }
+
         /// One folder for both, because building the kit takes the time.
-        @Test(
-            "What martlet handler new writes in Swift builds and serves, and so does the guide's handler in its place")
+        @Test("What martlet handler new writes in Swift passes its test and serves, and so does the guide's handler")
         func newInSwift() throws {
             let author = try Author()
             let began = ContinuousClock.now
             try author.run(MartletServer.path, "handler", "new", "sparse", "--language", "swift")
-            try author.run("swift", "build", "--build-tests", in: "sparse")
+            try author.run("swift", "test", in: "sparse")
             try author.serve("sparse/,size=4M", from: "sparse/.build/debug")
 
             let source = try Author.code("swift", under: "A handler in Swift")
             #expect(source.split(separator: "\n", omittingEmptySubsequences: false).count - 1 <= 40)
             try author.folder.write(source.utf8, to: "sparse/Sources/SparseStore/SparseStore.swift")
             try author.run("swift", "build", "--product", "handler_sparse", in: "sparse")
+            try author.check("sparse/.build/debug/libhandler_sparse.so", config: "sparse/")
             try author.serve("sparse/,size=4M", from: "sparse/.build/debug")
             print("the handlers in Swift took \(began.duration(to: .now))")
         }

@@ -23,10 +23,14 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
         var operation: BlockRequest.Operation
         var byteOffset: UInt64 = 0
         var extentByteCount: UInt64 = 0
+        /// Of `writeZeroes`.
+        var mayUnmap = false
 
         /// In blocks of 512 bytes.
-        static func at(_ operation: BlockRequest.Operation, _ lba: UInt64, _ count: UInt64) -> Entry {
-            Entry(operation: operation, byteOffset: lba * 512, extentByteCount: count * 512)
+        static func at(
+            _ operation: BlockRequest.Operation, _ lba: UInt64, _ count: UInt64, mayUnmap: Bool = false
+        ) -> Entry {
+            Entry(operation: operation, byteOffset: lba * 512, extentByteCount: count * 512, mayUnmap: mayUnmap)
         }
     }
 
@@ -38,6 +42,8 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
     private var entries: [Entry] = []
     private var waiting: [BlockRequest] = []
     private var endedTurns = 0
+    private var cancelled: [BlockRequest.Operation] = []
+    private var askedWhetherOverdue: [BlockRequest.Operation] = []
 
     // Set by the test's thread between commands.
     var ending = Ending.inline
@@ -78,6 +84,25 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
         Array(contents[lba * blockByteCount..<(lba + 1) * blockByteCount])
     }
 
+    /// Operations whose end was wanted soon; they end when the test says so, or at once.
+    var cancelledOperations: [BlockRequest.Operation] { lock.withLock { cancelled } }
+    var overdueOperations: [BlockRequest.Operation] { lock.withLock { askedWhetherOverdue } }
+    var endsCancelled = false
+
+    func cancel(_ request: BlockRequest) {
+        let isWaiting = lock.withLock {
+            cancelled.append(request.operation)
+            guard endsCancelled, let index = waiting.firstIndex(where: { $0 === request }) else { return false }
+            waiting.remove(at: index)
+            return true
+        }
+        if isWaiting { request.complete(.failed(.busy, nil)) }
+    }
+
+    func cancelIfOverdue(_ request: BlockRequest) {
+        lock.withLock { askedWhetherOverdue.append(request.operation) }
+    }
+
     func submissionsEnded() { lock.withLock { endedTurns += 1 } }
 
     func submit(_ request: BlockRequest) {
@@ -85,7 +110,8 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
             entries.append(
                 Entry(
                     operation: request.operation, byteOffset: request.byteOffset,
-                    extentByteCount: request.extentByteCount))
+                    extentByteCount: request.extentByteCount,
+                    mayUnmap: request.operation == .writeZeroes && request.mayUnmap))
         }
         switch ending {
         case .inline:
@@ -131,7 +157,7 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
             for index in 0..<length { bytes[start + index] = request.buffer[index] }
         case .flush:
             break
-        case .unmap:
+        case .unmap, .writeZeroes:
             for index in 0..<length { bytes[start + index] = 0 }
         case .writeSame:
             for index in 0..<length { bytes[start + index] = request.buffer[index % blockByteCount] }

@@ -94,6 +94,57 @@ struct WriteSameTests {
         for lba in 5..<35 { #expect(rig.device.block(lba) == zeroes) }
     }
 
+    @Test(
+        "A store that writes zeroes by itself is asked to, and without data no memory is leased for it",
+        arguments: [
+            // Flags; whether the block is of zeroes; may lose its storage.
+            (0x00, true, false), (0x01, true, false), (0x08, true, true), (0x08, false, true), (0x09, true, true),
+        ] as [(UInt8, Bool, Bool)])
+    func zeroes(flags: UInt8, isZero: Bool, mayUnmap: Bool) {
+        for storeCan in [false, true] {
+            let rig = Rig {
+                $0.canUnmap = true
+                $0.unmappedReadsZero = true
+                $0.canWriteZeroes = true
+                $0.canWriteSame = storeCan
+            }
+            rig.device.contents = [UInt8](repeating: 1, count: 1024 * 512)
+            let block: [UInt8] = flags & 1 == 1 ? [] : isZero ? [UInt8](repeating: 0, count: 512) : pattern
+            #expect(rig.initiator.run(Self.cdb(0x93, lba: 3, count: 700, flags: flags), block) == .good)
+            #expect(rig.device.log == [.at(.writeZeroes, 3, 700, mayUnmap: mayUnmap)])
+            #expect(rig.device.block(3) + rig.device.block(702) == [UInt8](repeating: 0, count: 1024))
+            #expect(rig.device.block(2)[0] == 1 && rig.device.block(703)[0] == 1)
+        }
+    }
+
+    @Test(
+        "A block that is not all zeroes is written as it is, wherever its one bit stands", arguments: [0, 7, 255, 511])
+    func notZero(byte: Int) {
+        let rig = Rig { $0.canWriteZeroes = true }
+        var block = [UInt8](repeating: 0, count: 512)
+        block[byte] = 0x10
+        #expect(rig.initiator.run(Self.cdb(0x41, lba: 1, count: 3), block) == .good)
+        #expect(rig.device.log == [.at(.write, 1, 3)])
+        for lba in 1..<4 { #expect(rig.device.block(lba) == block) }
+    }
+
+    @Test("UNMAP one, where unmapped blocks read as anything, writes the block that came")
+    func unmapWithoutZeroes() {
+        let rig = Rig {
+            $0.canUnmap = true
+            $0.canWriteZeroes = true
+        }
+        #expect(rig.initiator.run(Self.cdb(0x93, lba: 1, count: 2, flags: 0x08), pattern) == .good)
+        #expect(rig.device.log == [.at(.write, 1, 2)] && rig.device.block(2) == pattern)
+    }
+
+    @Test("Zeroes that a store cannot write end as its failure says")
+    func zeroesFail() {
+        let rig = Rig { $0.canWriteZeroes = true }
+        rig.device.failure = { $0 == .writeZeroes ? .failed(.checkCondition, .writeError()) : nil }
+        #expect(rig.initiator.run(Self.cdb(0x93, lba: 1, count: 2, flags: 0x01)) == .check(.writeError()))
+    }
+
     @Test("UNMAP bit and ANCHOR are refused where they cannot be kept", arguments: [0x41, 0x93] as [UInt8])
     func refusedFlags(opcode: UInt8) {
         let rig = Rig()

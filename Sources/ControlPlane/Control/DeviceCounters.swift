@@ -9,6 +9,7 @@ extension HandlerCounters {
             "reads": reads, "writes": writes, "flushes": flushes, "unmaps": unmaps, "others": others,
             "readBytes": readByteCount, "writtenBytes": writtenByteCount, "mappedReads": mappedReads,
             "submittedBatches": submittedBatches, "reapedBatches": reapedBatches, "wakeUps": wakeUps,
+            "cancels": cancels,
             "mergedReads": mergedReads, "mergedWrites": mergedWrites, "mergedCallouts": mergedCallouts,
             "failedMergedCallouts": failedMergedCallouts,
         ]

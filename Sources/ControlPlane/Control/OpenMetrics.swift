@@ -45,11 +45,22 @@ public enum OpenMetrics {
             luns.map { ([("target", $0.target), ("lun", "\($0.lun)")], Double(value($0))) }
         }
         text.add("martlet_lun_size_bytes", .gauge, "Bytes of the medium.", samples(\.mediumBytes))
+        text.add("martlet_lun_health", .gauge, "0 good, 1 degraded, 2 failed.", samples(\.healthNumber))
         text.add("martlet_lun_commands", .counter, "SCSI commands that ended.", samples(\.commands))
         text.add(
             "martlet_lun_failed_commands", .counter,
             "SCSI commands that ended with a status other than GOOD and CONDITION MET.", samples(\.failedCommands))
         text.add("martlet_lun_read_bytes", .counter, "Bytes that went to initiators.", samples(\.readBytes))
         text.add("martlet_lun_written_bytes", .counter, "Bytes that came from initiators.", samples(\.writtenBytes))
+    }
+}
+
+extension LUNReport {
+    fileprivate var healthNumber: UInt64 {
+        switch health {
+        case "good": 0
+        case "degraded": 1
+        default: 2
+        }
     }
 }

@@ -49,14 +49,19 @@ extension SessionReport {
 extension LUNReport {
     public static func table(_ luns: [LUNReport]) -> String {
         var table = TextTable(
-            headings: ["LUN", "SIZE", "BLOCK", "MODE", "COMMANDS", "READ", "WRITTEN", "SERIAL", "BACKSTORE", "TARGET"])
+            headings: [
+                "LUN", "SIZE", "BLOCK", "MODE", "HEALTH", "COMMANDS", "READ", "WRITTEN", "SERIAL", "BACKSTORE",
+                "TARGET",
+            ])
         for each in luns {
             table.add([
                 "\(each.lun)", ByteCount.describe(each.mediumBytes), "\(each.blockBytes)",
-                each.isReadOnly ? "ro" : "rw", "\(each.commands)", "\(each.readBytes)", "\(each.writtenBytes)",
-                each.serial, (each.filters + [each.backstore]).joined(separator: "+"), each.target,
+                each.isReadOnly ? "ro" : "rw", each.health, "\(each.commands)", "\(each.readBytes)",
+                "\(each.writtenBytes)", each.serial, (each.filters + [each.backstore]).joined(separator: "+"),
+                each.target,
             ])
         }
-        return table.text()
+        let remarks = luns.filter { $0.health != "good" }.map { "\($0.target)/\($0.lun): \($0.healthReason)\n" }
+        return table.text() + remarks.joined()
     }
 }

@@ -127,6 +127,9 @@ public struct LUNReport: Codable, Equatable, Sendable {
     public var blockBytes: Int
     public var blocks: UInt64
     public var isReadOnly: Bool
+    /// "good", "degraded" or "failed", and why it is not good.
+    public var health = "good"
+    public var healthReason = ""
     public var commands: UInt64
     /// Ended with a status other than GOOD and CONDITION MET.
     public var failedCommands: UInt64

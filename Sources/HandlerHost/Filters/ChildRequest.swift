@@ -38,6 +38,7 @@ public final class ChildRequest<Filter: DeviceFilter>: @unchecked Sendable {
         request.operation = parent.operation
         request.byteOffset = parent.byteOffset
         request.extentByteCount = parent.extentByteCount
+        request.mayUnmap = parent.mayUnmap
         // The parent's memory is leased until the parent has completed.
         unsafe request.buffer = unsafe parent.buffer
         request.cdb = parent.cdb

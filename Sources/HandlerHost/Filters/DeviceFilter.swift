@@ -43,7 +43,8 @@ extension DeviceFilter {
     public var features: BlockDeviceFeatures { inner.features }
     public func submissionsEnded() { inner.submissionsEnded() }
 
-    // Data must not pass by the filter: `canMapReads` and `copiesWrites` stay false.
+    // Data must not pass by the filter: `canMapReads` and `copiesWrites` stay false. Nor does `cancel` pass: the device
+    // below knows the children only, and what is aborted ends when they do.
 
     public func release() {}
     public func close() {}

@@ -4,8 +4,9 @@ import SCSI
 
 /// WRITE SAME(10) and (16) (SBC-4 5.48, 5.49).
 ///
-/// Where the store has no call of its own for it, the block is written in pieces from working memory. UNMAP one asks
-/// for deallocation: where unmapped blocks read as zeroes, whole grains are deallocated and the rest is zeroed, whatever
+/// Zeroes go to the store as such where it can write them by itself, with storage or, for UNMAP one, without. Where it
+/// has no call of its own for the block either, that is written in pieces from working memory. UNMAP one asks for
+/// deallocation: where unmapped blocks read as zeroes, whole grains are deallocated and the rest is zeroed, whatever
 /// block came with the command (docs/conformance.md says why).
 enum WriteSameCommands {
     /// ANCHOR and the obsolete bits must be zero; only the 16-byte command has NDOB.
@@ -45,10 +46,26 @@ enum WriteSameCommands {
         guard range.count <= maximumBlockCount(on: unit) else {
             throw .invalidFieldInCDB(byte: MediumAccess.lengthByte(of: task.cdb))
         }
-        let workBlockCount = unit.features.canWriteSame ? 1 : min(range.count, MediumAccess.pieceBlockCount(on: unit))
         return TransferPlan(
             fromInitiator: access.noDataOutBuffer ? 0 : unit.blockByteCount,
-            work: MediumAccess.byteCount(workBlockCount, on: unit))
+            work: MediumAccess.byteCount(workBlockCount(access, range, on: unit), on: unit))
+    }
+
+    private static func workBlockCount(_ access: BlockAccess, _ range: BlockRange, on unit: LogicalUnit) -> UInt64 {
+        if unit.features.canWriteZeroes, isKnownZero(access, on: unit) { return 0 }
+        return unit.features.canWriteSame ? 1 : min(range.count, MediumAccess.pieceBlockCount(on: unit))
+    }
+
+    /// Zeroes are to be written whatever block comes.
+    private static func isKnownZero(_ access: BlockAccess, on unit: LogicalUnit) -> Bool {
+        access.noDataOutBuffer || deallocates(access, on: unit)
+    }
+
+    /// Whether the store writes zeroes by itself: decided in the first step, by the block that came.
+    private static func writesZeroes(_ task: SCSITask, _ access: BlockAccess, on unit: LogicalUnit) -> Bool {
+        guard unit.features.canWriteZeroes else { return false }
+        guard task.step == 0 else { return task.request.operation == .writeZeroes }
+        return isKnownZero(access, on: unit) || task.isZero(byteCount: unit.blockByteCount)
     }
 
     private static func deallocates(_ access: BlockAccess, on unit: LogicalUnit) -> Bool {
@@ -68,9 +85,10 @@ enum WriteSameCommands {
             task.descriptorIndex = Int(range(access, on: unit).count)
             // The working memory was leased by the plan; the medium may have been resized since.
             guard task.descriptorIndex <= Int(maximumBlockCount(on: unit)) else { throw .logicalBlockAddressOutOfRange }
-            task.fillWork(
-                withBlockOf: blockByteCount, isZero: deallocates(access, on: unit) || access.noDataOutBuffer,
-                byteCount: task.plan.work)
+            if !writesZeroes(task, access, on: unit) {
+                task.fillWork(
+                    withBlockOf: blockByteCount, isZero: isKnownZero(access, on: unit), byteCount: task.plan.work)
+            }
         } else if task.request.operation != .flush {
             task.progress += task.request.extentByteCount / UInt64(blockByteCount)
         }
@@ -78,6 +96,12 @@ enum WriteSameCommands {
             lba: access.range.lba + task.progress, count: UInt64(task.descriptorIndex) - task.progress)
         guard remaining.count > 0 else {
             return task.step == 0 ? .finished(toInitiator: 0) : MediumAccess.endWrite(task, on: unit, isForced: false)
+        }
+        if writesZeroes(task, access, on: unit) {
+            MediumAccess.prepare(task, .writeZeroes, remaining, on: unit)
+            task.request.mayUnmap = deallocates(access, on: unit)
+            task.useNoMemory()
+            return .request
         }
         let piece =
             deallocates(access, on: unit)

@@ -10,6 +10,7 @@ public enum FaultOperation: String, CaseIterable, Sendable {
     case flush
     case unmap
     case writeSame = "write-same"
+    case writeZeroes = "write-zeroes"
     case compareAndWrite = "compare-and-write"
     case blockStatus = "block-status"
     /// A CDB that a handler is shown as such, and that is none of the others.
@@ -38,6 +39,7 @@ public struct FaultSubject: Equatable, Sendable {
         case .flush: self.init(.flush)
         case .unmap: self.init(.unmap, request, blockByteCount)
         case .writeSame: self.init(.writeSame, request, blockByteCount)
+        case .writeZeroes: self.init(.writeZeroes, request, blockByteCount)
         case .compareAndWrite: self.init(.compareAndWrite, request, blockByteCount)
         case .blockStatus: self.init(.blockStatus, request, blockByteCount)
         case .passthrough:

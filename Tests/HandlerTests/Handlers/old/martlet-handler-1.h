@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The second door, for what tcmu-runner.h cannot say. A handler may also export
+ *
+ *     const struct martlet_handler_extension *martlet_handler_extension(void);
+ *
+ * It still loads in tcmu-runner, which does not look for that symbol; so what stands behind it may use tcmu-runner's
+ * functions only. The host asks once, after handler_init, and keeps the pointer as long as the process lives.
+ *
+ * Structures begin with their size and only ever grow at the end. Each side uses what lies within the smaller of the
+ * size that it was built with and the size that it is shown; the rest counts as zero.
+ */
+#ifndef MARTLET_HANDLER_H
+#define MARTLET_HANDLER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tcmu-runner.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MARTLET_HANDLER_EXTENSION_SYMBOL "martlet_handler_extension"
+#define MARTLET_HANDLER_EXTENSION_VERSION 1u
+
+/* Flags of a handler. Bits not named here are zero. */
+
+/* What was unmapped reads as zeroes until it is written again. */
+#define MARTLET_HANDLER_UNMAPPED_READS_ZERO (1u << 0)
+/* With nr_threads 0: no I/O callout waits for a device, a network or another command, so the host's event loops may
+   call it themselves. */
+#define MARTLET_HANDLER_NEVER_BLOCKS (1u << 1)
+
+/* Flags of a probe's answer. */
+
+/* The store is missing, and open will create it with the size that the device is configured with. */
+#define MARTLET_PROBE_WILL_CREATE (1u << 0)
+/* The store can only be read. */
+#define MARTLET_PROBE_READ_ONLY (1u << 1)
+
+#define MARTLET_PROBE_REASON_SIZE 256
+
+/* What a handler says of a store before it is opened. The host sets size and zeroes the rest. */
+struct martlet_probe {
+    size_t size;
+    /* Bytes of the medium; 0: not known, the device's size must be configured. */
+    uint64_t byte_count;
+    /* Bytes of a block; 0: any. */
+    uint32_t block_byte_count;
+    /* MARTLET_PROBE_*. */
+    uint32_t flags;
+    /* Why the answer is an error: one sentence, NUL-terminated, without a full stop. */
+    char reason[MARTLET_PROBE_REASON_SIZE];
+};
+
+/* Flags of an extent. */
+
+/* Blocks have storage behind them. Without it they are unmapped. */
+#define MARTLET_EXTENT_MAPPED (1u << 0)
+
+struct martlet_extent {
+    /* Bytes, not zero, a multiple of the block size. */
+    uint64_t byte_count;
+    /* MARTLET_EXTENT_*. */
+    uint32_t flags;
+    uint32_t reserved;
+};
+
+struct martlet_handler_extension {
+    size_t size;
+    uint32_t version;
+    /* MARTLET_HANDLER_*. */
+    uint32_t flags;
+
+    /*
+     * Looks at the store of "subtype/rest" without changing it. May block; called from any thread, also while devices
+     * of the same store are open. 0, or -errno with a reason.
+     */
+    int (*probe)(const char *cfgstring, struct martlet_probe *answer);
+
+    /*
+     * The state of length bytes from offset on: writes up to capacity extents, the first beginning at offset, each
+     * where the last one ended, and returns their number, at least 1; or -errno. They may cover less than asked, and
+     * the last may reach beyond. Called as unmap is, on one of the device's threads when nr_threads > 0.
+     */
+    int (*block_status)(
+        struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
+};
+
+/* What the symbol names. */
+typedef const struct martlet_handler_extension *(*martlet_handler_extension_function)(void);
+
+/* For handlers. */
+
+/* tcmu-runner has it since 1.6.0 only; a weak import lets a handler load in 1.5.4, too. */
+bool tcmu_dev_get_write_protect_enabled(struct tcmu_device *dev) __attribute__((weak));
+
+/* Whether the device is configured to be read only: ask in open. */
+static inline bool martlet_device_is_write_protected(struct tcmu_device *dev)
+{
+    return tcmu_dev_get_write_protect_enabled != NULL && tcmu_dev_get_write_protect_enabled(dev);
+}
+
+/* A message as it stands, for languages that cannot call variadic functions. severity: TCMU_LOG_*. */
+static inline void martlet_log(int severity, struct tcmu_device *dev, const char *text)
+{
+    if (severity <= TCMU_LOG_ERROR)
+        tcmu_err_message(dev, __func__, __LINE__, "%s\n", text);
+    else if (severity <= TCMU_LOG_WARN)
+        tcmu_warn_message(dev, __func__, __LINE__, "%s\n", text);
+    else if (severity <= TCMU_LOG_INFO)
+        tcmu_info_message(dev, __func__, __LINE__, "%s\n", text);
+    else
+        tcmu_dbg_message(dev, __func__, __LINE__, "%s\n", text);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
