@@ -138,7 +138,7 @@ struct CaseOutcome {
             let used = CheckReport.tenths(child.processorSeconds)
             return Death(
                 words: "had not ended after \(child.milliseconds / 1000) s, "
-                    + (busy ? "and span: it used \(used) s of processor time" : "and waited"),
+                    + (busy ? "and span" : "and waited") + " (it used \(used) s of processor time)",
                 step: step)
         }
         let signal = child.waitStatus & 0x7F

@@ -40,6 +40,10 @@ struct FaultTests {
         Planted(fault: "CHANGES_SOURCE", caught: "memory.source", words: "changed its own data"),
         Planted(fault: "EXITS_IN_INIT", caught: "load.file", words: "ended itself with exit status 0 in handler_init"),
         Planted(fault: "CRASHES_IN_CLOSE", caught: "life.rounds", words: "was ended by SIGSEGV in close"),
+    ]
+
+    /// These, too; tried with their own case and a few more.
+    static let more = [
         Planted(fault: "UNMAP_HITS_NEIGHBOURS", caught: "unmap.range", words: "beside an unmap"),
         Planted(fault: "CAW_NOT_ATOMIC", caught: "caw.atomic", words: "caws of one block at the same time"),
         Planted(fault: "PRINTS", caught: "manners.output", words: "beginning with \"a read"),
@@ -48,10 +52,6 @@ struct FaultTests {
         Planted(fault: "UNKNOWN_STATUS", caught: "completion.status", words: "status -5, which has no meaning"),
         Planted(
             fault: "SPINS_IN_OPEN", caught: "life.rounds", words: "in open", timeoutSeconds: 4),
-    ]
-
-    /// These, too; tried with their own case and a few more.
-    static let more = [
         Planted(fault: "REASON_IS_CONSTANT", caught: "load.check-config", words: "SIGABRT"),
         Planted(fault: "PROBE_MAKES_STORE", caught: "load.probe", words: "the store had -1 bytes before"),
         Planted(fault: "OPENS_WHAT_IS_NOT_THERE", caught: "life.missing", words: "which is not negative"),
@@ -77,7 +77,8 @@ struct FaultTests {
         let folder = try StoreFolder(inMemory: true)
         let handler = try FaultyHandler.compile(planted.fault, threads: planted.threads, in: folder)
         let only = ["load.probe", "life.rounds", planted.caught, "data.random", "unmap.zeroes", "flush.recorded"]
-        let report = try Program.check(handler, "faulty/\(folder.file("disk"))", only: only)
+        let report = try Program.check(
+            handler, "faulty/\(folder.file("disk"))", only: only, timeoutSeconds: planted.timeoutSeconds)
         #expect(report.failures.map(\.name) == [planted.caught], "\(report)")
         let findings = report[planted.caught]?.findings ?? []
         #expect(findings.contains { $0.seen.contains(planted.words) }, "\(report)")

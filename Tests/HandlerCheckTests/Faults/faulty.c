@@ -138,13 +138,13 @@ static int do_write(struct store *store, struct iovec *iovec, size_t length, off
     return HAS(UNKNOWN_STATUS) && length == 65536 ? -EIO : TCMU_STS_OK;
 }
 
-static int do_zero(struct store *store, uint64_t offset, uint64_t length) {
-    if (HAS(UNMAP_HITS_NEIGHBOURS)) {
+static int do_zero(struct store *store, uint64_t offset, uint64_t length, bool is_unmap) {
+    if (HAS(UNMAP_HITS_NEIGHBOURS) && is_unmap) {
         uint64_t end = (offset + length + 4095) & ~(uint64_t)4095;
         offset &= ~(uint64_t)4095;
         length = end - offset;
     }
-    if (HAS(UNMAPPED_IS_NOT_ZERO)) return TCMU_STS_OK;
+    if (HAS(UNMAPPED_IS_NOT_ZERO) && is_unmap) return TCMU_STS_OK;
     if (store->memory != NULL) {
         memset(store->memory + offset, 0, length);
         return TCMU_STS_OK;
@@ -230,14 +230,14 @@ static int flush_callout(struct tcmu_device *dev, struct tcmur_cmd *cmd) {
 }
 
 static int unmap_callout(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length) {
-    return finish(dev, cmd, do_zero(tcmur_dev_get_private(dev), offset, length), false);
+    return finish(dev, cmd, do_zero(tcmur_dev_get_private(dev), offset, length, true), false);
 }
 
 static int write_zeroes_callout(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags) {
     (void)flags;
     if (HAS(ZEROES_TOO_MUCH)) length += 1;
-    return finish(dev, cmd, do_zero(tcmur_dev_get_private(dev), offset, length), false);
+    return finish(dev, cmd, do_zero(tcmur_dev_get_private(dev), offset, length, false), false);
 }
 
 static int writesame_callout(
