@@ -8,7 +8,7 @@ SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE := --configuration release $(SWIFT_FLAGS)
 SOURCES := Sources Plugins Tests Package.swift
 
-.PHONY: run build test bench soak sanitize install format lint clean help
+.PHONY: run build test interop bench soak sanitize install format lint clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make build     build into build/"
 	@echo "make test      check the style, build, and run every test"
 	@echo "make handler-sources  compile tcmu-runner's own handlers against our headers, and serve them"
+	@echo "make interop   start a Ceph of one node, run the tests that need it, and remove it"
 	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
 	@echo "make bench     measure against the floor and tgt, and write docs/performance.md; BENCH_FLAGS=--quick tries it"
 	@echo "make soak      the concurrency tests, for longer"
@@ -35,6 +36,14 @@ build:
 test: lint test-programs
 	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && MARTLET_TCMU_HANDLERS="$$handlers" \
 	    swift test $(RELEASE) --skip-build --disable-xctest $(TEST_FLAGS)
+
+# A Ceph of its own, gone afterwards whatever happens. CEPH_RIG_DIR names its folder.
+interop: test-programs
+	@scripts/install-packages.sh interop
+	@trap 'scripts/ceph-rig wipe' EXIT; \
+	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && rig="$$(scripts/ceph-rig up)" && \
+	    env MARTLET_TCMU_HANDLERS="$$handlers" "MARTLET_$$rig" \
+	    swift test $(RELEASE) --skip-build --disable-xctest --filter Ceph $(TEST_FLAGS)
 
 soak: export MARTLET_SOAK := 1
 soak: test-programs

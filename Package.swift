@@ -53,6 +53,7 @@ let package = Package(
     products: [
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "HandlerKit", targets: ["HandlerKit"]),
+        .library(name: "HandlerConformance", targets: ["HandlerConformance"]),
         // For Benchmarks/micro.
         .library(name: "DataPath", targets: ["SCSI", "ISCSI", "TargetCore", "HandlerHost"]),
         .library(name: "handler_ram", type: .dynamic, targets: ["handler_ram"]),
@@ -102,6 +103,14 @@ let package = Package(
             ],
             swiftSettings: strict + dataPath),
 
+        // What `martlet check` does to a handler; the library is what tests of handlers import.
+        .target(name: "CHandlerCheck", dependencies: ["HandlerABI", "CHandlerHost"], cSettings: c),
+        .target(
+            name: "HandlerCheck",
+            dependencies: ["HandlerHost", "CHandlerHost", "CHandlerCheck", "HandlerABI", "CLinux", "TargetCore"],
+            swiftSettings: strict),
+        .target(name: "HandlerConformance", swiftSettings: strict),
+
         // Level 4 and 5.
         .target(
             name: "ControlPlane",
@@ -117,7 +126,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "ControlPlane", "LoadGenerator", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "ControlPlane", "LoadGenerator", "HandlerCheck",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
@@ -156,6 +166,9 @@ let package = Package(
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .testTarget(
             name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
+            swiftSettings: tests),
+        .testTarget(
+            name: "HandlerCheckTests", dependencies: ["HandlerConformance"], exclude: ["Faults"],
             swiftSettings: tests),
         .testTarget(
             name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore"],

@@ -5,6 +5,8 @@
 #   lib/martlet/handlers/handler_*.so    our handlers
 #   lib/martlet/runtime/*.so             Swift's run-time libraries, for machines without a toolchain
 #   include/, lib/pkgconfig/             for authors of handlers
+#   share/martlet/handler-kit/           for authors of handlers in Swift: a package
+#   share/martlet/templates/             what `martlet handler new` writes
 set -euo pipefail
 products=$1
 build=$2
@@ -34,3 +36,17 @@ LD_LIBRARY_PATH=$toolchain ldd "$build/bin/martlet" "$build"/lib/martlet/handler
     copy "$sources/Sources/HandlerABI/include/$header" "$build/include/$header"
 done
 copy "$sources/scripts/martlet-handler.pc" "$build/lib/pkgconfig/martlet-handler.pc"
+
+# Whole folders, in which nothing of an older build may stay behind; replaced only when something is new, because
+# packages that depend on the kit build it again then.
+replace() { # NEW OLD
+    if diff --recursive --brief "$1" "$2" >/dev/null 2>&1; then rm -rf "$1"; else rm -rf "$2" && mv "$1" "$2"; fi
+}
+share=$build/share/martlet
+rm -rf "$share"/new-*
+mkdir -p "$share/new-kit/Sources"
+cp "$sources/scripts/handler-kit/Package.swift" "$share/new-kit/"
+for target in HandlerABI HandlerKit HandlerConformance; do cp -R "$sources/Sources/$target" "$share/new-kit/Sources/"; done
+replace "$share/new-kit" "$share/handler-kit"
+cp -R "$sources/scripts/templates" "$share/new-templates"
+replace "$share/new-templates" "$share/templates"

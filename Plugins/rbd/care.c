@@ -12,10 +12,6 @@
 #include "device.h"
 
 enum {
-    // Seconds of a fenced device's quarantine. A server drops a connection whose initiator has been silent for 60
-    // (two times 30, docs/safety.md), so after 75 nothing that an initiator sent before it turned to the other server
-    // is still on its way through this one. What comes then was sent since: an initiator has come back.
-    quarantine_seconds = 75,
     // How often the thread says that the process is alive while nothing happens.
     sign_seconds = 60,
 };
@@ -76,7 +72,7 @@ static void follow_size(struct disk *disk) {
 // opened afresh by the host.
 static void sit_out(struct disk *disk) {
     int displaced = -EAGAIN;
-    unsigned left = quarantine_seconds;
+    unsigned left = disk->request.quarantine;
     end_waiting(disk, TCMU_STS_FENCED);
     while (!disk->is_ending && displaced != 0 && left > 0) {
         if (displaced < 0) {

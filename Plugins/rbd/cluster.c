@@ -47,7 +47,7 @@ uint64_t cluster_number(const struct cluster *cluster, const char *name, uint64_
 static unsigned default_timeout(const struct cluster *cluster) {
     uint64_t seconds =
         cluster_number(cluster, "osd_heartbeat_grace", 20) + cluster_number(cluster, "osd_heartbeat_interval", 6) + 5;
-    return seconds < DISK_MAXIMUM_TIMEOUT_SECONDS ? (unsigned)seconds : DISK_MAXIMUM_TIMEOUT_SECONDS;
+    return seconds < DISK_MAXIMUM_SECONDS ? (unsigned)seconds : DISK_MAXIMUM_SECONDS;
 }
 
 static int set(const struct cluster *cluster, const char *name, const char *value, struct disk_reason *reason) {

@@ -40,16 +40,16 @@ static bool copy(struct piece piece, char *text, size_t size) {
     return true;
 }
 
-// Digits for 1 to DISK_MAXIMUM_TIMEOUT_SECONDS.
-static bool parse_timeout(struct piece value, unsigned *timeout) {
+// Digits for 1 to DISK_MAXIMUM_SECONDS.
+static bool parse_seconds(struct piece value, unsigned *seconds) {
     unsigned number = 0;
     for (size_t index = 0; index < value.length; index++) {
         char digit = value.start[index];
         if (digit < '0' || digit > '9') return false;
         number = number * 10 + (unsigned)(digit - '0');
-        if (number > DISK_MAXIMUM_TIMEOUT_SECONDS) return false;
+        if (number > DISK_MAXIMUM_SECONDS) return false;
     }
-    *timeout = number;
+    *seconds = number;
     return number > 0;
 }
 
@@ -78,7 +78,10 @@ static const char *parse_value(struct piece key, struct piece value, struct disk
         return parse_user(value, request->user) ? NULL : "write the user's name without \"client.\", such as admin";
     }
     if (equals(key, "osd_op_timeout")) {
-        return parse_timeout(value, &request->timeout) ? NULL : "write seconds from 1 to 3600";
+        return parse_seconds(value, &request->timeout) ? NULL : "write seconds from 1 to 3600";
+    }
+    if (equals(key, "quarantine")) {
+        return parse_seconds(value, &request->quarantine) ? NULL : "write seconds from 1 to 3600";
     }
     if (equals(key, "lock")) return parse_lock(value, &request->lock) ? NULL : "write exclusive or auto";
     *is_known = false;
@@ -87,7 +90,7 @@ static const char *parse_value(struct piece key, struct piece value, struct disk
 
 static bool parse_option(
     struct piece option, struct disk_request *request, unsigned *seen, char *reason, size_t reason_size) {
-    static const char *const keys[] = {"conf", "id", "osd_op_timeout", "lock"};
+    static const char *const keys[] = {"conf", "id", "osd_op_timeout", "lock", "quarantine"};
     struct piece value = option;
     struct piece key = cut(&value, '=');
     bool is_known;
@@ -95,7 +98,8 @@ static bool parse_option(
     if (!is_known) {
         disk_say(
             reason, reason_size,
-            "there is no option \"%.*s\": conf=PATH, id=USER, osd_op_timeout=SECONDS and lock=exclusive|auto are known",
+            "there is no option \"%.*s\": conf=PATH, id=USER, osd_op_timeout=SECONDS, lock=exclusive|auto and "
+            "quarantine=SECONDS are known",
             (int)key.length, key.start);
         return false;
     }
@@ -138,7 +142,7 @@ static bool parse_names(struct piece names, struct disk_request *request) {
 bool disk_parse(const char *cfgstring, struct disk_request *request, char *reason, size_t reason_size) {
     struct piece rest = {cfgstring, strlen(cfgstring)};
     unsigned seen = 0;
-    *request = (struct disk_request){.timeout = 0};
+    *request = (struct disk_request){.quarantine = DISK_DEFAULT_QUARANTINE_SECONDS};
     cut(&rest, '/');
     const char *semicolon = memchr(rest.start, ';', rest.length);
     struct piece names = cut(&rest, ';');

@@ -12,7 +12,11 @@
 enum {
     // Bytes of a name of a pool, namespace, image or snapshot, with its NUL. Ceph's own limits are lower.
     DISK_NAME_SIZE = 256,
-    DISK_MAXIMUM_TIMEOUT_SECONDS = 3600,
+    DISK_MAXIMUM_SECONDS = 3600,
+    // A server drops a connection whose initiator has been silent for 60 seconds (two times 30, docs/safety.md), so
+    // after 75 nothing that an initiator sent before it turned to another server is still on its way through this one.
+    // What comes then was sent since: an initiator has come back.
+    DISK_DEFAULT_QUARANTINE_SECONDS = 75,
 };
 
 // Who may write.
@@ -40,6 +44,8 @@ struct disk_request {
     // Seconds; 0: from the cluster's heartbeats.
     unsigned timeout;
     enum disk_lock_mode lock;
+    // Seconds for which a device that another server has displaced refuses all commands.
+    unsigned quarantine;
 };
 
 // Parses "rbd/POOL/[NAMESPACE/]IMAGE[@SNAPSHOT][;OPTION=VALUE]...". False, and a sentence in reason, if it cannot.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vectors of memory. Where a function is told the number of elements it looks at no more than those; where it is not,
-// its caller promises that the vector holds as many bytes as it asks for.
+// its caller promises that the vector holds as many bytes as it asks for. Not every handler keeps that promise, so the
+// host ends its vectors with an element of no address and no length, at which such functions stop.
 
 #include "device.h"
 
@@ -21,9 +22,11 @@ size_t tcmu_iovec_length(struct iovec *iovec, size_t iov_cnt) {
     return total;
 }
 
+static bool is_end(const struct iovec *element) { return element->iov_base == NULL && element->iov_len == 0; }
+
 size_t tcmu_iovec_seek(struct iovec *iovec, size_t count) {
     size_t used_up = 0;
-    while (count > 0) {
+    while (count > 0 && !is_end(&iovec[used_up])) {
         size_t step = smaller(count, iovec[used_up].iov_len);
         consume(&iovec[used_up], step);
         count -= step;
@@ -36,6 +39,8 @@ off_t tcmu_iovec_compare(void *mem, struct iovec *iovec, size_t size) {
     const uint8_t *expected = mem;
     size_t offset = 0;
     while (offset < size) {
+        // Bytes that are not there differ.
+        if (is_end(iovec)) return (off_t)offset;
         const uint8_t *found = iovec->iov_base;
         size_t length = smaller(iovec->iov_len, size - offset);
         // Whole elements first: the byte is looked for only where there is a difference.

@@ -13,7 +13,8 @@ enum CommandRecordLayout {
 
     static var library: Int { unsafe MemoryLayout<tcmur_cmd>.stride }
     static var vector: Int { unsafe library + MemoryLayout<tcmulib_cmd>.stride }
-    static var cdb: Int { unsafe vector + MemoryLayout<iovec>.stride }
+    /// The vector is followed by an empty element, at which functions stop that are not told its length.
+    static var cdb: Int { unsafe vector + 2 * MemoryLayout<iovec>.stride }
     static var turn: Int { cdb + CommandDescriptorBlock.maximumByteCount }
     static var request: Int { turn + MemoryLayout<UInt64>.stride }
     static var device: Int { request + MemoryLayout<Int>.stride }
@@ -115,6 +116,7 @@ struct CommandRecord {
         unsafe (base + Layout.request).storeBytes(
             of: request.map { unsafe Unmanaged.passUnretained($0) }, as: Unmanaged<BlockRequest>?.self)
         unsafe vector.pointee = iovec(iov_base: data.baseAddress, iov_len: data.count)
+        unsafe vector[1] = iovec(iov_base: nil, iov_len: 0)
         unsafe show(device, block, vector, count: data.isEmpty ? 0 : 1, byteCount: data.count)
     }
 

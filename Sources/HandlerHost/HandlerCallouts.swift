@@ -150,6 +150,7 @@ extension HandlerDevice {
             request.complete(.good)
             return
         }
+        if !StatusMapping.isKnown(status) { reportStatus(status) }
         let sense = unsafe record.sense
         let outcome =
             unsafe isCDB
@@ -176,6 +177,15 @@ extension HandlerDevice {
         guard !hasReportedCompletion.exchange(true, ordering: .relaxed) else { return }
         diagnostics.report(
             .error, "\(configString): the handler \(handler.subtype) \(what); that is ignored, and told once")
+    }
+
+    /// The same for a status that no table has: some handlers pass a negative errno.
+    private func reportStatus(_ status: Int32) {
+        guard !hasReportedStatus.exchange(true, ordering: .relaxed) else { return }
+        diagnostics.report(
+            .error,
+            "\(configString): the handler \(handler.subtype) ended a command with the status \(status), which is none of "
+                + "tcmu-runner's; such commands end with HARDWARE ERROR, and that is told once")
     }
 
     private static func check(_ key: SenseKey, _ additional: AdditionalSense) -> BlockOutcome {

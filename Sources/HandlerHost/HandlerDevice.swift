@@ -25,6 +25,15 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         static let closed: UInt8 = 3
     }
 
+    enum Activity {
+        static let none: UInt8 = 0
+        static let lastFlush: UInt8 = 1
+        static let close: UInt8 = 2
+        static let reopen: UInt8 = 3
+        static let event: UInt8 = 4
+        static let gone: UInt8 = 5
+    }
+
     public let handler: Handler
     /// `subtype/rest`.
     public let configString: String
@@ -34,6 +43,8 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     /// Ours from init until close is through.
     let device: OpaquePointer
     let watch = CommandWatch()
+    /// What a thread of the host waits for in the handler, other than commands.
+    let activity = Atomic<UInt8>(Activity.none)
     let stage = Atomic<UInt8>(Stage.opening)
 
     public internal(set) var blockByteCount: Int
@@ -41,7 +52,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     private let hasVolatileWriteCache = Atomic<Bool>(false)
     private let isWriteProtected = Atomic<Bool>(false)
     /// What does not change while the device is open.
-    private var fixedFeatures = BlockDeviceFeatures()
+    private(set) var fixedFeatures = BlockDeviceFeatures()
 
     /// Nil: callouts run in the submitter's thread.
     var workers: WorkerQueue?
@@ -72,6 +83,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     let readByteCount = Atomic<UInt64>(0)
     let writtenByteCount = Atomic<UInt64>(0)
     let hasReportedCompletion = Atomic<Bool>(false)
+    let hasReportedStatus = Atomic<Bool>(false)
     private let capacityListener = Mutex<(@Sendable () -> Void)?>(nil)
     let overdueListener = Mutex<(@Sendable () -> Void)?>(nil)
     /// The last period ended with commands that were under way before it.
@@ -105,6 +117,19 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     public var onCapacityChange: (@Sendable () -> Void)? {
         get { capacityListener.withLock { $0 } }
         set { capacityListener.withLock { $0 = newValue } }
+    }
+
+    /// What of the device's is not at an end, to complete "the handler SUBTYPE ..."; nil once it is closed.
+    public var unfinishedBusiness: String? {
+        let count = watch.underWayCount
+        return switch activity.load(ordering: .acquiring) {
+        case Activity.gone: nil
+        case Activity.lastFlush: "has not ended its last flush"
+        case Activity.close: "has not returned from close"
+        case Activity.reopen: "has not returned from open, called again after a lost connection"
+        case Activity.event: "has not returned from report_event"
+        default: count > 0 ? "has not ended \(count) command(s)" : "is still open"
+        }
     }
 
     public func submit(_ request: BlockRequest) {
@@ -194,6 +219,12 @@ extension HandlerDevice {
         currentBlockCount.store(attributes.block_count, ordering: .relaxed)
         hasVolatileWriteCache.store(attributes.write_cache_enabled, ordering: .relaxed)
         isWriteProtected.store(attributes.write_protect_enabled, ordering: .relaxed)
+    }
+
+    /// What the handler's INQUIRY data say it is. Before `open` returns.
+    func learnDeviceType() {
+        guard handler.takesOnlyCDBs else { return }
+        fixedFeatures.peripheralDeviceType = askDeviceType()
     }
 
     /// Takes over a new size, and tells who asked to be told.

@@ -61,6 +61,10 @@ public enum HandlerDeviceError: Error, Sendable, Equatable, CustomStringConverti
     case configStringHoldsZero
     case refused(configString: String, reason: String)
     case unreadable(path: String, reason: String)
+    /// The handler would damage what `path` holds, or misread it.
+    case storeUnsafe(path: String, reason: String)
+    /// The handler takes whole commands: nobody can tell which of them write.
+    case cannotProtect(configString: String)
     case sizeUnknown(configString: String)
     case sizeZero(configString: String)
     case sizeContradicts(configString: String, configured: UInt64, found: UInt64)
@@ -88,6 +92,11 @@ public enum HandlerDeviceError: Error, Sendable, Equatable, CustomStringConverti
             "the handler refuses \"\(string)\": \(reason)"
         case .unreadable(let path, let reason):
             "\(path) cannot be read: \(reason)"
+        case .storeUnsafe(let path, let reason):
+            "\(path) \(reason)"
+        case .cannotProtect(let string):
+            "\"\(string)\" cannot be made readonly: its handler takes whole commands, and which of them write is its own "
+                + "business; leave readonly out, and use the handler's own option if it has one"
         case .sizeUnknown(let string):
             "the size of \"\(string)\" is not known: give it with size=BYTES"
         case .sizeZero(let string):

@@ -11,7 +11,7 @@ struct HandlerExtension: Sendable {
     /// No table: every callout is absent.
     static let none = HandlerExtension()
 
-    private let table: martlet_handler_extension
+    let table: martlet_handler_extension
     /// What its author should know of the table, in words; nil when it is as its version says.
     let remark: String?
 

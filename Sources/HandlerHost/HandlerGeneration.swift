@@ -10,6 +10,7 @@ enum HandlerGeneration {
 
     static let entryPoint = "handler_init"
     static let registration = "tcmur_register_handler"
+    private static let completion = "tcmur_cmd_complete"
 
     /// sizeof(struct tcmur_handler) of each generation.
     private static let handlerByteCounts: [(byteCount: UInt64, generation: String)] = [
@@ -50,6 +51,24 @@ enum HandlerGeneration {
         return nil
     }
 
+    /// Git snapshots from November 2018 to July 2019 have the names of 1.5 and the structure of 1.4, with `read` and
+    /// `write` the other way round. Their handlers complete commands through the command itself; an asynchronous one of
+    /// 1.5 imports the function for that. Asked of what a handler registers, once it did; nil where the file tells its
+    /// structure in another way, too.
+    static func objection(
+        toAsynchronous symbols: ELFSymbols, isTrusted: Bool
+    ) -> HandlerRefusal.Reason? {
+        guard !isTrusted, !symbols.imports.contains(completion), !tellsStructure(symbols) else { return nil }
+        return .olderGeneration(
+            "1.4 or a git snapshot of 2018-11 to 2019-07",
+            evidence: "it has no worker threads and does not import \(completion)")
+    }
+
+    private static func tellsStructure(_ symbols: ELFSymbols) -> Bool {
+        symbols.exports.contains { isHandlerObject($0) && $0.byteCount == handlerByteCount }
+            || symbols.exports.contains { $0.name == HandlerExtension.symbol }
+    }
+
     /// A handler whose `struct tcmur_handler` is visible tells its layout by that object's byte count.
     private static func objectionToSize(of exports: [ELFSymbols.Export]) -> HandlerRefusal.Reason? {
         for export in exports where isHandlerObject(export) && export.byteCount != handlerByteCount {
@@ -63,9 +82,7 @@ enum HandlerGeneration {
     }
 
     private static func hasEvidence(_ symbols: ELFSymbols) -> Bool {
-        symbols.imports.contains { name in markersOf15.contains { name.hasPrefix($0) } }
-            || symbols.exports.contains { isHandlerObject($0) && $0.byteCount == handlerByteCount }
-            || symbols.exports.contains { $0.name == HandlerExtension.symbol }
+        symbols.imports.contains { name in markersOf15.contains { name.hasPrefix($0) } } || tellsStructure(symbols)
     }
 
     private static func isHandlerObject(_ export: ELFSymbols.Export) -> Bool {

@@ -14,9 +14,11 @@ enum HandlerLibrary {
     /// Held while a library is loaded: who asks for the same one meanwhile gets what was loaded.
     private static let loaded = Mutex<[SystemFiles.Identity: [Handler]]>([:])
 
-    /// - Parameter occupied: subtypes that files loaded earlier have, and which files those are.
+    /// - Parameters:
+    ///   - occupied: subtypes that files loaded earlier have, and which files those are.
+    ///   - trial: asked before any code of the file runs.
     static func load(
-        _ path: String, isTrusted: Bool, occupied: [String: String]
+        _ path: String, isTrusted: Bool, occupied: [String: String], trial: HandlerRegistry.Trial?
     ) throws(HandlerRefusal) -> [Handler] {
         let (identity, bytes) = try read(path)
         return try loaded.withLock { (loaded) throws(HandlerRefusal) in
@@ -27,10 +29,14 @@ enum HandlerLibrary {
                 }
                 return handlers
             }
-            if let reason = objection(to: bytes, isTrusted: isTrusted) {
-                throw HandlerRefusal(path: path, reason: reason)
+            let symbols: ELFSymbols
+            switch judge(bytes, isTrusted: isTrusted) {
+            case .success(let sound): symbols = sound
+            case .failure(let refusal): throw HandlerRefusal(path: path, reason: refusal.reason)
             }
-            let handlers = try initialize(path, occupied)
+            if let sentence = trial?(path) { throw HandlerRefusal(path: path, reason: .failedTrial(sentence)) }
+            let handlers = try initialize(
+                path, occupied, HandlerGeneration.objection(toAsynchronous: symbols, isTrusted: isTrusted))
             loaded[identity] = handlers
             return handlers
         }
@@ -47,17 +53,21 @@ enum HandlerLibrary {
         }
     }
 
-    /// What the file's own bytes say against it, before anything of it runs.
-    private static func objection(to bytes: [UInt8], isTrusted: Bool) -> HandlerRefusal.Reason? {
+    private struct Objection: Error { var reason: HandlerRefusal.Reason }
+
+    /// The file's symbols, or what its own bytes say against it, before anything of it runs.
+    private static func judge(_ bytes: [UInt8], isTrusted: Bool) -> Result<ELFSymbols, Objection> {
         let symbols: ELFSymbols
         do throws(ELFSymbols.Malformation) {
             symbols = try ELFSymbols(bytes)
         } catch {
-            return .notLoadable(error.description)
+            return .failure(Objection(reason: .notLoadable(error.description)))
         }
-        if let objection = HandlerGeneration.objection(to: symbols, isTrusted: isTrusted) { return objection }
+        if let reason = HandlerGeneration.objection(to: symbols, isTrusted: isTrusted) {
+            return .failure(Objection(reason: reason))
+        }
         let missing = missingSymbols(of: symbols)
-        return missing.isEmpty ? nil : .missingSymbols(missing)
+        return missing.isEmpty ? .success(symbols) : .failure(Objection(reason: .missingSymbols(missing)))
     }
 
     /// Imports that neither this process nor the libraries that the file asks for offer. Where one of those libraries
@@ -74,7 +84,7 @@ enum HandlerLibrary {
     }
 
     private static func initialize(
-        _ path: String, _ occupied: [String: String]
+        _ path: String, _ occupied: [String: String], _ objectionToAsynchronous: HandlerRefusal.Reason?
     ) throws(HandlerRefusal) -> [Handler] {
         HostHooks.installed
         guard let library = unsafe dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
@@ -88,7 +98,9 @@ enum HandlerLibrary {
         // The entry point of every generation since 1.2 is int handler_init(void).
         let handlerInit = unsafe unsafeBitCast(symbol, to: (@convention(c) () -> Int32).self)
         let (result, registration) = keepingSignals {
-            HandlerRegistration.during(occupied: occupied) { handlerInit() }
+            HandlerRegistration.during(
+                occupied: occupied, objectionToAsynchronous: objectionToAsynchronous
+            ) { handlerInit() }
         }
         guard result == 0, !registration.taken.isEmpty else {
             let reason = registration.objection ?? (result == 0 ? .registeredNothing : .initializationFailed(result))
@@ -102,11 +114,23 @@ enum HandlerLibrary {
         }
     }
 
-    /// Some handlers ignore SIGPIPE in the whole process while they start: what stood before stands again after.
+    /// What the server does with these is its own business.
+    private static let keptSignals = [SIGPIPE, SIGTERM, SIGINT, SIGHUP, SIGCHLD]
+
+    /// Some handlers ignore or block signals while they start: what stood before stands again after.
     private static func keepingSignals<Result>(_ body: () -> Result) -> Result {
-        var before = sigaction()
-        let isKnown = unsafe clinux_get_signal_action(SIGPIPE, &before) == 0
-        defer { if isKnown { unsafe _ = clinux_set_signal_action(SIGPIPE, &before) } }
+        let before = keptSignals.map { signal in
+            var action = sigaction()
+            let isKnown = unsafe clinux_get_signal_action(signal, &action) == 0
+            return (signal, isKnown ? action : nil)
+        }
+        var mask = sigset_t()
+        // `mask` and the actions are ours, and written before they are read.
+        let isMaskKnown = unsafe pthread_sigmask(SIG_SETMASK, nil, &mask) == 0
+        defer {
+            for case (let signal, var action?) in before { unsafe _ = clinux_set_signal_action(signal, &action) }
+            if isMaskKnown { unsafe _ = pthread_sigmask(SIG_SETMASK, &mask, nil) }
+        }
         return body()
     }
 

@@ -13,6 +13,8 @@ extension HandlerDevice {
     public static func open(
         _ handler: Handler, _ configuration: HandlerDeviceConfiguration, diagnostics: Diagnostics
     ) throws(HandlerDeviceError) -> HandlerDevice {
+        let opening = OpeningWatch(configuration.configString, handler, diagnostics)
+        defer { opening.end() }
         try check(configuration, handler)
         let size = try MediumSize.find(for: configuration, handler: handler)
         let pointer = unsafe try create(configuration, size, handler)
@@ -98,6 +100,7 @@ extension HandlerDevice {
                 .notice, "\(configString): the handler made it \(byteCount) bytes instead of \(size.byteCount)")
         }
         stage.store(Stage.open, ordering: .sequentiallyConsistent)
+        learnDeviceType()
     }
 
     private func startThreads() throws(SystemFiles.Failure) {
@@ -126,6 +129,8 @@ extension HandlerDevice {
     func openInHandler(reopen: Bool) -> Int32 {
         lifeCycle.withLock {
             unsafe martlet_host_device_prepare_open(device)
+            if reopen { activity.store(Activity.reopen, ordering: .releasing) }
+            defer { activity.store(Activity.none, ordering: .releasing) }
             // open was checked when the handler registered.
             let result = unsafe handler.callouts.open?(device, reopen) ?? -1
             guard result == 0 else { return result }
@@ -144,6 +149,8 @@ extension HandlerDevice {
             guard isOpenInHandler else { return }
             isOpenInHandler = false
             gate.close()
+            activity.store(Activity.close, ordering: .releasing)
+            defer { activity.store(Activity.none, ordering: .releasing) }
             endBatches()
             unsafe handler.callouts.close?(device)
         }
@@ -167,6 +174,7 @@ extension HandlerDevice {
         }
         guard isFirst else { return }
         stopMaintenance()
+        if handler.takesOnlyCDBs, stage.load(ordering: .relaxed) == Stage.open { flushByCommand() }
         stage.store(Stage.closed, ordering: .sequentiallyConsistent)
         drain()
         stopThreads()
@@ -174,6 +182,17 @@ extension HandlerDevice {
         stopReaping()
         closeInHandler()
         destroy()
+        activity.store(Activity.gone, ordering: .releasing)
+    }
+
+    /// Closes all of `devices` at the same time: one whose handler hangs keeps no other from its last flush. Blocks.
+    public static func close(_ devices: [HandlerDevice]) {
+        let threads = devices.compactMap { device in
+            try? HostThread.start("\(device.handler.subtype)-close") { device.close() }
+        }
+        // Those for which there was no thread; nothing happens to the others.
+        if threads.count < devices.count { for device in devices { device.close() } }
+        for thread in threads { thread.join() }
     }
 
     private func stopMaintenance() {
@@ -234,6 +253,8 @@ extension HandlerDevice {
 
     private func flushBeforeClose() {
         guard let flush = unsafe handler.callouts.flush, !features.isReadOnly else { return }
+        activity.store(Activity.lastFlush, ordering: .releasing)
+        defer { activity.store(Activity.none, ordering: .releasing) }
         let room = UnsafeMutableRawPointer.allocate(byteCount: CommandRecordLayout.byteCount, alignment: 16)
         defer { unsafe room.deallocate() }
         unsafe room.initializeMemory(as: UInt8.self, repeating: 0, count: CommandRecordLayout.byteCount)

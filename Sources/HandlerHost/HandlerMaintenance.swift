@@ -110,6 +110,8 @@ extension HandlerDevice {
     private func reportEvent() {
         lifeCycle.withLock {
             guard isOpenInHandler else { return }
+            activity.store(Activity.event, ordering: .releasing)
+            defer { activity.store(Activity.none, ordering: .releasing) }
             unsafe _ = handler.callouts.report_event?(device)
         }
     }

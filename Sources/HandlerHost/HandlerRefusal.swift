@@ -25,6 +25,8 @@ public struct HandlerRefusal: Error, Sendable, Equatable, CustomStringConvertibl
         /// The named callout is missing although others need it.
         case incomplete(String)
         case hidden(subtype: String, by: String)
+        /// What came of its trial in another process: the whole sentence.
+        case failedTrial(String)
     }
 
     public var path: String
@@ -54,7 +56,8 @@ public struct HandlerRefusal: Error, Sendable, Equatable, CustomStringConvertibl
             "\(path) was built for an unknown generation of tcmu-runner (\(evidence)): \(Self.rebuild)"
         case .noEvidence:
             "\(path) does not tell for which generation of tcmu-runner it was built: export its struct "
-                + "tcmur_handler as NAME_handler, and build it with the headers of 1.5.4 or later"
+                + "tcmur_handler as NAME_handler, and build it with the headers of 1.5.4 or later; or, when you know "
+                + "that it was, vouch for it with --trust-handler \(path)"
         case .missingSymbols(let names):
             "\(path) needs \(names.count == 1 ? "a symbol" : "symbols") that nothing offers: "
                 + "\(names.joined(separator: ", ")); \(Self.rebuild), or install the libraries it needs"
@@ -73,6 +76,8 @@ public struct HandlerRefusal: Error, Sendable, Equatable, CustomStringConvertibl
             "\(path) registered a handler without \(callout): its author must add it"
         case .hidden(let subtype, let other):
             "\(path) is left out: \(other), found earlier, has the subtype \"\(subtype)\" already"
+        case .failedTrial(let sentence):
+            sentence
         }
     }
 }

@@ -16,26 +16,32 @@ struct HandlerRegistration {
     private(set) var objection: HandlerRefusal.Reason?
     /// Subtypes that other files have, and which.
     private let occupied: [String: String]
+    /// What speaks against a handler that reads and writes without worker threads.
+    private let objectionToAsynchronous: HandlerRefusal.Reason?
 
     private static let current = Mutex<HandlerRegistration?>(nil)
     private static let gate = Mutex<Void>(())
 
     /// Runs `handlerInit`, and tells what it returned and what was registered meanwhile.
     static func during(
-        occupied: [String: String], _ handlerInit: () -> Int32
+        occupied: [String: String], objectionToAsynchronous: HandlerRefusal.Reason?, _ handlerInit: () -> Int32
     ) -> (result: Int32, registration: HandlerRegistration) {
         gate.withLock { _ in
-            current.withLock { $0 = HandlerRegistration(occupied: occupied) }
+            let begun = HandlerRegistration(occupied, objectionToAsynchronous)
+            current.withLock { $0 = begun }
             let result = handlerInit()
             let registration = current.withLock { slot in
                 defer { slot = nil }
-                return slot ?? HandlerRegistration(occupied: occupied)
+                return slot ?? begun
             }
             return (result, registration)
         }
     }
 
-    private init(occupied: [String: String]) { self.occupied = occupied }
+    private init(_ occupied: [String: String], _ objectionToAsynchronous: HandlerRefusal.Reason?) {
+        self.occupied = occupied
+        self.objectionToAsynchronous = objectionToAsynchronous
+    }
 
     /// tcmur_register_handler. `handler` is not NULL; what it points to is checked here.
     static func register(_ handler: UnsafeMutablePointer<tcmur_handler>) -> Int32 {
@@ -55,6 +61,10 @@ struct HandlerRegistration {
 
     private mutating func admits(_ handler: UnsafeMutablePointer<tcmur_handler>) -> Bool {
         if let reason = unsafe HandlerStructure.objection(to: UnsafeRawPointer(handler)) {
+            object(reason)
+            return false
+        }
+        if let reason = objectionToAsynchronous, unsafe handler.pointee.nr_threads == 0 && handler.pointee.read != nil {
             object(reason)
             return false
         }

@@ -19,7 +19,8 @@ public struct HandlerScanResult: Sendable {
 /// The handlers of this process, by subtype.
 public final class HandlerRegistry: Sendable {
     private let diagnostics: Diagnostics
-    private let trustedFiles: Set<String>
+    private let trustedFiles: Set<SystemFiles.Identity>
+    private let trial: Trial?
     private let handlers = Mutex<[String: Handler]>([:])
 
     private static let prefixes = ["handler_", "libhandler_"]
@@ -27,11 +28,17 @@ public final class HandlerRegistry: Sendable {
     /// Files of one folder that are looked at; more is a mistake of the operator's.
     private static let maximumFileCount = 1024
 
-    /// - Parameter trustedFiles: paths of shared objects that do not tell their generation, and which the operator
-    ///   knows to be of the supported one.
-    public init(diagnostics: Diagnostics, trustedFiles: Set<String> = []) {
+    /// Why the shared object at a path must not be loaded into this process: the whole sentence. Nil: it may.
+    public typealias Trial = @Sendable (_ path: String) -> String?
+
+    /// - Parameters:
+    ///   - trustedFiles: paths of shared objects that do not tell their generation, and which the operator knows to be
+    ///     of the supported one.
+    ///   - trial: asked of each file whose symbols are right, before any code of it runs.
+    public init(diagnostics: Diagnostics, trustedFiles: Set<String> = [], trial: Trial? = nil) {
         self.diagnostics = diagnostics
-        self.trustedFiles = trustedFiles
+        self.trustedFiles = Set(trustedFiles.compactMap { try? SystemFiles.look(at: $0).identity })
+        self.trial = trial
     }
 
     /// Looks at every `handler_*.so` and `libhandler_*.so`, folder by folder and in the order of their names.
@@ -40,6 +47,13 @@ public final class HandlerRegistry: Sendable {
     public func scan(directories: [String]) -> [HandlerScanResult] {
         HostHooks.listen(diagnostics)
         return directories.flatMap { directory in files(in: directory).flatMap { load($0) } }
+    }
+
+    /// Looks at one file, whatever its name.
+    @discardableResult
+    public func load(file path: String) -> [HandlerScanResult] {
+        HostHooks.listen(diagnostics)
+        return load(path)
     }
 
     public func handler(subtype: String) -> Handler? { handlers.withLock { $0[subtype] } }
@@ -70,7 +84,7 @@ public final class HandlerRegistry: Sendable {
         let occupied = present.filter { $0.value.path != path }.mapValues(\.path)
         do throws(HandlerRefusal) {
             let found = try HandlerLibrary.load(
-                path, isTrusted: trustedFiles.contains(path), occupied: occupied)
+                path, isTrusted: isTrusted(path), occupied: occupied, trial: trial)
             handlers.withLock { table in
                 for handler in found { table[handler.subtype] = handler }
             }
@@ -82,6 +96,11 @@ public final class HandlerRegistry: Sendable {
             report(error)
             return [HandlerScanResult(path: path, refusal: error.description)]
         }
+    }
+
+    private func isTrusted(_ path: String) -> Bool {
+        guard !trustedFiles.isEmpty, let identity = try? SystemFiles.look(at: path).identity else { return false }
+        return trustedFiles.contains(identity)
     }
 
     private func report(_ refusal: HandlerRefusal) {

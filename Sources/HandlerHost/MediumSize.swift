@@ -15,6 +15,7 @@ struct MediumSize: Equatable {
         for configuration: HandlerDeviceConfiguration, handler: Handler
     ) throws(HandlerDeviceError) -> MediumSize {
         let string = configuration.configString
+        guard !(configuration.isReadOnly && handler.takesOnlyCDBs) else { throw .cannotProtect(configString: string) }
         let found = try probe(configuration, handler)
         let blockByteCount = try blockSize(configuration, found: found.blockByteCount)
         if let wanted = configuration.byteCount, let there = found.byteCount, wanted != there {
@@ -38,8 +39,10 @@ struct MediumSize: Equatable {
         } catch {
             throw .refused(configString: configuration.configString, reason: error.words)
         }
-        guard let path = storePath(in: configuration.rest) else { return HandlerExtension.Probe() }
-        return HandlerExtension.Probe(byteCount: try storeByteCount(path, subtype: handler.subtype))
+        guard let path = storePath(in: configuration.rest, subtype: handler.subtype) else {
+            return HandlerExtension.Probe()
+        }
+        return HandlerExtension.Probe(byteCount: try storeByteCount(path, configuration))
     }
 
     private static func blockSize(
@@ -57,50 +60,43 @@ struct MediumSize: Equatable {
 
 // Handlers without a probe.
 extension MediumSize {
-    /// The absolute path in what stands behind `subtype/`: all of it, or what follows the last @ (file_zbc's form).
-    private static func storePath(in rest: String) -> String? {
+    /// The absolute path in what stands behind `subtype/`: all of it, or what follows the last @ (file_zbc's form) or
+    /// the option ro/ (file_optical's).
+    private static func storePath(in rest: String, subtype: String) -> String? {
         if rest.first == "/" { return rest }
+        if subtype == "fbo" {
+            let hasOption = rest.lowercased().hasPrefix("ro/")
+            return hasOption ? storePath(in: String(rest.dropFirst(3)), subtype: subtype) : nil
+        }
         guard let at = rest.lastIndex(of: "@") else { return nil }
         let tail = String(rest[rest.index(after: at)...])
         return tail.first == "/" ? tail : nil
     }
 
     /// Nil when there is no such file: then only the handler knows what the string means.
-    private static func storeByteCount(_ path: String, subtype: String) throws(HandlerDeviceError) -> UInt64? {
+    private static func storeByteCount(
+        _ path: String, _ configuration: HandlerDeviceConfiguration
+    ) throws(HandlerDeviceError) -> UInt64? {
+        guard let (kind, identity) = try? SystemFiles.look(at: path) else { return nil }
         do throws(SystemFiles.Failure) {
-            guard let (kind, identity) = try? SystemFiles.look(at: path) else { return nil }
             switch kind {
-            case .regular:
-                if subtype.hasPrefix("qcow"), let virtual = try QCOWHeader.byteCount(path) { return virtual }
-                return UInt64(identity.byteCount)
+            case .regular: break
             case .blockDevice: return try SystemFiles.blockDeviceByteCount(path)
             case .directory, .other: return nil
             }
         } catch {
             throw .unreadable(path: path, reason: error.description)
         }
-    }
-}
-
-/// The head of a qcow image (version 1, 2 and 3 alike): magic in bytes 0 to 3, version in 4 to 7, and the size of the
-/// disk that it holds in 24 to 31, big-endian.
-enum QCOWHeader {
-    private static let byteCount = 32
-    private static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xFB]
-    private static let versions: ClosedRange<UInt64> = 1...3
-
-    /// Nil when the file is no qcow image.
-    static func byteCount(_ path: String) throws(SystemFiles.Failure) -> UInt64? {
-        byteCount(of: try SystemFiles.read(path, limit: byteCount))
-    }
-
-    static func byteCount(of head: [UInt8]) -> UInt64? {
-        guard head.count >= byteCount, head[..<4].elementsEqual(magic) else { return nil }
-        guard versions.contains(number(head[4..<8])) else { return nil }
-        return number(head[24..<32])
-    }
-
-    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
-        bytes.reduce(0) { $0 << 8 | UInt64($1) }
+        // Some handlers keep more in a file than the bytes of the medium.
+        let fileByteCount = UInt64(identity.byteCount)
+        switch configuration.subtype {
+        case "zbc":
+            let hasOptions = configuration.rest.first != "/"
+            return try ZonedImage.byteCount(path, fileByteCount: fileByteCount, isToBeFormatted: hasOptions)
+        case let subtype where subtype.hasPrefix("qcow"):
+            return try QCOWImage.byteCount(path, isReadOnly: configuration.isReadOnly) ?? fileByteCount
+        default:
+            return fileByteCount
+        }
     }
 }

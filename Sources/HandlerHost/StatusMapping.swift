@@ -10,6 +10,11 @@ public enum StatusMapping {
     /// SENSE_BUFFERSIZE: the bytes that a handler may write.
     public static let senseByteCount = 96
 
+    /// Whether `status` is one that may end a command: TCMU_STS_NOT_HANDLED to TCMU_STS_TOO_MANY_TGT_DESC.
+    static func isKnown(_ status: Int32) -> Bool {
+        (TCMU_STS_NOT_HANDLED...TCMU_STS_TOO_MANY_TGT_DESC).contains(Int(status))
+    }
+
     /// The outcome of a read, write, flush, unmap, write same, compare and write or block status.
     /// `sense` is the handler's sense buffer, which some statuses refer to.
     public static func outcome(_ status: Int32, sense: RawSpan) -> BlockOutcome {

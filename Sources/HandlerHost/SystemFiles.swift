@@ -68,6 +68,21 @@ enum SystemFiles {
         return bytes
     }
 
+    /// `byteCount` bytes from `offset` on; fewer where the file ends.
+    static func read(_ path: String, at offset: UInt64, byteCount: Int) throws(Failure) -> [UInt8] {
+        guard offset <= UInt64(Int64.max), byteCount > 0 else { return [] }
+        let descriptor = try open(path)
+        defer { _ = close(descriptor) }
+        var result = 0
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+            // The buffer has `byteCount` bytes. A regular file gives all that it has in one call.
+            unsafe result = pread(descriptor, buffer.baseAddress, byteCount, off_t(offset))
+            count = max(result, 0)
+        }
+        guard result >= 0 else { throw lastFailure() }
+        return bytes
+    }
+
     /// Bytes of a block device.
     static func blockDeviceByteCount(_ path: String) throws(Failure) -> UInt64 {
         let descriptor = try open(path)

@@ -73,9 +73,8 @@ public protocol AsyncZeroingHandler: AsyncBlockHandler {
     /// As `ZeroingHandler.zeroingUnmaps`.
     static var zeroingUnmaps: Bool { get }
 
-    /// Makes `byteCount` bytes read as zeroes. The range may be as long as the medium.
-    ///
-    /// - Parameter mayUnmap: the range need not have storage afterwards; without it, it has.
+    /// Makes `byteCount` bytes read as zeroes. The range may be as long as the medium. With `mayUnmap` it need not have
+    /// storage afterwards; without, it has.
     func writeZeroes(at byteOffset: UInt64, byteCount: UInt64, mayUnmap: Bool) async throws(HandlerError)
 }
 

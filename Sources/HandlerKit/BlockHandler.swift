@@ -71,9 +71,8 @@ public protocol ZeroingHandler: BlockHandler {
     /// does UNMAP with it, and never calls `unmap`. False unless given.
     static var zeroingUnmaps: Bool { get }
 
-    /// Makes `byteCount` bytes read as zeroes. The range may be as long as the medium.
-    ///
-    /// - Parameter mayUnmap: the range need not have storage afterwards; without it, it has.
+    /// Makes `byteCount` bytes read as zeroes. The range may be as long as the medium. With `mayUnmap` it need not have
+    /// storage afterwards; without, it has.
     func writeZeroes(at byteOffset: UInt64, byteCount: UInt64, mayUnmap: Bool) throws(HandlerError)
 }
 

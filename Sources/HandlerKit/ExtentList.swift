@@ -21,9 +21,8 @@ public struct ExtentList: ~Copyable, @unchecked Sendable {
     /// Nothing more can be added.
     public var isFull: Bool { count == capacity }
 
-    /// Adds the extent that follows the last one; of nothing when `byteCount` is 0 or the list is full.
-    ///
-    /// - Parameter byteCount: a multiple of the block size.
+    /// Adds the extent that follows the last one, of a multiple of the block size; nothing when `byteCount` is 0 or the
+    /// list is full.
     public mutating func append(byteCount: UInt64, isMapped: Bool) {
         guard byteCount > 0, !isFull else { return }
         let flags = isMapped ? UInt32(MARTLET_EXTENT_MAPPED) : 0

@@ -88,6 +88,15 @@ public struct CommandDescriptorBlock: Equatable, Sendable {
     }
 }
 
+extension CommandDescriptorBlock {
+    /// The same fields under another operation code of its group.
+    public func withOpcode(_ opcode: OperationCode) -> CommandDescriptorBlock {
+        var copy = self
+        copy.words.setByte(0, to: opcode.rawValue)
+        return copy
+    }
+}
+
 extension CommandDescriptorBlock: ExpressibleByArrayLiteral {
     /// For command descriptor blocks written in source: more than 32 bytes are a programming error.
     public init(arrayLiteral elements: UInt8...) {

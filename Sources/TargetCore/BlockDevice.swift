@@ -74,6 +74,9 @@ public struct BlockDeviceFeatures: Sendable, Equatable {
     public var unmapGranularityAlignment: UInt32 = 0
     /// Whether raw CDBs go to the store (tcmu-runner's handle_cmd).
     public var passthrough = Passthrough.none
+    /// PERIPHERAL DEVICE TYPE (SPC-4 6.6.2) that the store itself gives in INQUIRY, with `passthrough` `.always`; nil
+    /// when it could not be learned.
+    public var peripheralDeviceType: UInt8?
 
     public enum Passthrough: Sendable, Equatable {
         /// The store never sees a CDB as such.

@@ -82,9 +82,8 @@ extension ITNexus {
         return !has(.ownedByCore, opcode)
     }
 
-    /// The plan of a command that the store sees first: room for what the transport expects. A row that the core may
-    /// have to run afterwards is checked now, since its plan must be known too; what it has to say waits until the
-    /// store has left the command to the core.
+    /// The plan of a command that the store sees first. A row that the core may have to run afterwards is checked now,
+    /// since its plan must be known too; what it has to say waits until the store has left the command to the core.
     private func admitOffered(_ task: SCSITask, _ unit: NexusUnit) throws(SenseData) {
         task.isOffered = true
         let limit = Int(unit.unit.maximumTransferBlockCount) * unit.unit.blockByteCount
@@ -106,11 +105,18 @@ extension ITNexus {
             }
             if let row = task.descriptor?.object { try Self.checkState(of: unit.unit, for: row) }
         }
+        if let sized = try OfferedCommand.plan(task, unit) {
+            plan.work = max(plan.work, sized.work)
+            plan.fromInitiator = sized.fromInitiator
+            plan.toInitiator = sized.toInitiator
+        } else {
+            // Room for what the transport expects.
+            plan.fromInitiator = max(plan.fromInitiator, task.expectedFromInitiator)
+            plan.toInitiator = max(plan.toInitiator, min(task.expectedToInitiator, limit))
+        }
         // The store needs memory, whatever the row would do without.
         plan.isMapped = false
         plan.takesDataAtOnce = false
-        plan.fromInitiator = max(plan.fromInitiator, task.expectedFromInitiator)
-        plan.toInitiator = max(plan.toInitiator, min(task.expectedToInitiator, limit))
         task.plan = plan
     }
 }

@@ -72,24 +72,29 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        if task.isOffered { return offer(task) }
+        if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
         guard let row = task.descriptor else { throw .internalTargetFailure }
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
     }
 
     /// Hands the CDB to the store as it came. When it ends well, so does the command.
-    private func offer(_ task: SCSITask) -> CommandDescriptor.Step {
+    private func offer(_ task: SCSITask, _ unit: NexusUnit) -> CommandDescriptor.Step {
         let request = task.request
         if task.step > 0 {
             let byteCount = max(0, request.transferredByteCount ?? task.plan.toInitiator)
             return .finished(toInitiator: min(byteCount, task.plan.toInitiator))
         }
         request.prepare(.passthrough)
-        let byteCount = task.plan.toInitiator > 0 ? task.plan.toInitiator : task.receivedByteCount
+        request.cdb = OfferedCommand.shown(task.cdb, on: unit.unit)
+        let plan = task.plan
+        // Blocks that are only verified need the working memory, and a command that the core may have to run leaves it.
+        let isWorkShown = unit.unit.features.passthrough == .always && plan.work > 0
+        let start = isWorkShown ? plan.workOffset : 0
+        let byteCount = isWorkShown ? plan.work : plan.toInitiator > 0 ? plan.toInitiator : task.receivedByteCount
         // Safe: the transport leased the plan's bytes, and received no more than those.
-        unsafe request.buffer = unsafe .init(rebasing: task.buffer[..<min(byteCount, task.buffer.count)])
-        if task.plan.toInitiator > 0 {
+        unsafe request.buffer = unsafe .init(rebasing: task.buffer[start..<min(start + byteCount, task.buffer.count)])
+        if plan.toInitiator > 0 {
             // A store that tells no count sends all of it: nothing of an earlier command may be in it.
             unsafe request.buffer.initializeMemory(as: UInt8.self, repeating: 0)
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import EventLoop
 internal import ISCSI
 internal import SCSI
 internal import TargetCore
@@ -55,16 +56,38 @@ extension ISCSIConnection {
             return answer(tag, .taskAllegianceReassignmentNotSupported)
         case let code?:
             let found = dropDrainingTasks(code, request)
+            let wait = ManagementWait()
             // A response that waits for a handler must not outlive the connection.
             session.nexus.object.perform(
                 code.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
             ) { [self] response in
-                guard phase == .fullFeature else { return }
+                guard wait.end(), phase == .fullFeature else { return }
+                managementWaits.removeAll { $0 === wait }
+                wait.timer.map(context.loop.cancel)
                 answer(tag, found ? .functionComplete : self.code(of: response, to: request)) {
                     // RFC 7143 11.5.1: all sessions of the target end after a cold reset; this is ours.
                     if code == .targetColdReset { self.closeAfterFlush() }
                 }
             }
+            limit(wait, tag: tag)
+        }
+    }
+
+    /// Answers for commands that do not end: Function rejected, since nobody can say that they are gone. They stay
+    /// aborted, and no status of theirs will follow.
+    private func limit(_ wait: ManagementWait, tag: UInt32) {
+        let milliseconds = context.server.configuration.taskManagementTimeoutMilliseconds
+        guard !wait.hasEnded, milliseconds > 0 else { return }
+        managementWaits.append(wait)
+        // A closed connection cancels the timer, so the timer may hold it.
+        wait.timer = context.loop.schedule(afterMilliseconds: milliseconds) { [self] in
+            guard wait.end() else { return }
+            managementWaits.removeAll { $0 === wait }
+            context.diagnostics.report(
+                .warning,
+                "task management of \(peer?.description ?? "an initiator") is rejected: commands that it concerns have not "
+                    + "ended in their handler within \(milliseconds) ms")
+            answer(tag, .functionRejected)
         }
     }
 
@@ -192,5 +215,17 @@ extension TaskManagementFunctionCode {
         // Answered by the transport: it never reaches the core.
         case .taskReassign: .abortTask
         }
+    }
+}
+
+/// The answer to a task management function that waits for commands to end. One of two gives it.
+final class ManagementWait {
+    private(set) var hasEnded = false
+    var timer: TimerQueue.Identifier?
+
+    /// True for the first who asks.
+    func end() -> Bool {
+        defer { hasEnded = true }
+        return !hasEnded
     }
 }

@@ -77,6 +77,8 @@ final class ISCSIConnection {
     /// Of the NOP-In that has not been answered yet.
     var keepaliveTag: UInt32?
     var keepaliveCount: UInt32 = 0
+    /// Task management that waits for commands to end.
+    var managementWaits: [ManagementWait] = []
     /// CID, as the initiator chose it.
     var connectionIdentifier: UInt16 = 0
     /// A discovery session has a TSIH too.
@@ -183,6 +185,8 @@ final class ISCSIConnection {
             isPeersFault ? .warning : (wasLoggedIn ? .info : .debug),
             "connection from \(peer?.description ?? "unknown") closed: \(reason)")
         cancelTimer()
+        for wait in managementWaits { wait.timer.map(context.loop.cancel) }
+        managementWaits.removeAll()
         // From here on the kernel writes into no command's buffer.
         stream?.close()
         stream = nil

@@ -170,7 +170,8 @@ public final class ISCSIServer: Sendable {
         } catch {
             state.diagnostics.report(.error, "an event loop ended: \(error)")
         }
-        // What is left of the loop goes with its thread.
+        // What is left of the loop goes with its thread, but for what handlers may still reach.
+        if let context = unsafe worker.context { EndedLoops.keep(context) }
         unsafe worker.context = nil
     }
 

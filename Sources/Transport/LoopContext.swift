@@ -134,6 +134,11 @@ internal import TargetCore
         return task
     }
 
+    /// No command of any session is under way.
+    var isQuiet: Bool { departing.isEmpty && connections.isEmpty }
+
+    var tasksOfQuietSessions: [ISCSITask] { spareTasks }
+
     /// The tasks of a session that is quiet.
     func keepSpare(_ tasks: [ISCSITask]) { spareTasks += tasks }
 

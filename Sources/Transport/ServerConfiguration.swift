@@ -36,6 +36,9 @@ public struct ISCSIServerConfiguration: Sendable {
     public var keepaliveMilliseconds: UInt64 = 30_000
     /// How long `stop` waits for commands under way.
     public var stopTimeoutMilliseconds: UInt64 = 5_000
+    /// How long task management waits for the commands that it concerns, before it is answered with Function rejected:
+    /// until they have ended in their handler no other answer would be true. 0: as long as it takes.
+    public var taskManagementTimeoutMilliseconds: UInt64 = 30_000
     /// Of so many commands one is timed, on average: a power of two; 0: none.
     public var sampleInterval = 64
     /// Called in a loop's thread when many samples wait for `ISCSIServer.drainSamples`. Must not wait.

@@ -16,8 +16,9 @@ struct Martlet: ParsableCommand {
             """,
         version: "martlet \(Version.text)",
         subcommands: [
-            ServeCommand.self, HandlersCommand.self, StatusCommand.self, SessionsCommand.self, LUNsCommand.self,
-            StatsCommand.self, BenchCommand.self,
+            ServeCommand.self, HandlersCommand.self, HandlerCommand.self, CheckCommand.self, CheckCaseCommand.self,
+            StatusCommand.self, SessionsCommand.self, LUNsCommand.self, StatsCommand.self, BenchCommand.self,
+            TryHandlerCommand.self,
         ])
 
     /// Exit status 0 for success and for help that was asked for, 1 for a failure at run time, 2 for a wrong command
@@ -31,6 +32,9 @@ struct Martlet: ParsableCommand {
         } catch let failure as Failure {
             StandardError.write("martlet: \(failure)\n")
             exit(withError: ExitCode(failure.kind.rawValue))
+        } catch let status as ExitCode {
+            // Everything has been said.
+            exit(withError: status)
         } catch {
             leave(for: error)
         }

@@ -43,6 +43,30 @@ struct ServeCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Look for handlers here first; may be repeated.", valueName: "dir"))
     var handlerPath: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Take this handler although it does not tell that it was built for tcmu-runner 1.5.4; may be repeated.",
+            valueName: "file"))
+    var trustHandler: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a handler that did not come with martlet may take to start, when it is tried in a process of its "
+                + "own; 0 leaves the trial out.", valueName: "s"))
+    var handlerTrial = HandlerTrial.defaultSeconds
+
+    @Option(
+        help: ArgumentHelp(
+            "How long the stop may take before the server ends with an error that names the handler; 0 waits for ever.",
+            valueName: "s"))
+    var stopLimit = StopLimit.defaultSeconds
+
+    @Option(
+        help: ArgumentHelp(
+            "How long an abort or a reset waits for commands that a handler has, before it is answered with Function "
+                + "rejected; 0 waits for ever.", valueName: "s"))
+    var abortLimit = ServeOptions.defaultAbortSeconds
+
     @Option(help: ArgumentHelp("Event loops, each a thread. (default: the number of processors)", valueName: "n"))
     var loops: Int?
 
@@ -100,6 +124,10 @@ struct ServeCommand: ParsableCommand {
         options.portals = portal
         options.targetName = target
         options.handlerPaths = handlerPath
+        options.trustedHandlers = trustHandler
+        options.trialSeconds = handlerTrial
+        options.stopSeconds = stopLimit
+        options.abortSeconds = abortLimit
         options.loopCount = loops
         options.poller = poller
         options.coalescing = coalesce

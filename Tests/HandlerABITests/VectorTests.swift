@@ -30,6 +30,20 @@ import Testing
         #expect(vector.lengths(row.lengths.count) == row.left)
     }
 
+    @Test("Seeking and comparing stop at the host's end of a vector, however much a handler asks for")
+    func endOfVector() {
+        var bytes: [UInt8] = [1, 2, 3, 4]
+        bytes.withUnsafeMutableBytes { memory in
+            let end = iovec(iov_base: nil, iov_len: 0)
+            var elements = [iovec(iov_base: memory.baseAddress, iov_len: 4), end]
+            var expected: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8]
+            #expect(tcmu_iovec_compare(&expected, &elements, 8) == 4)
+            #expect(tcmu_iovec_compare(&expected, &elements, 4) == -1)
+            #expect(tcmu_iovec_seek(&elements, 100) == 1)
+            #expect(tcmu_iovec_compare(&expected, &elements[1], 8) == 0)
+        }
+    }
+
     @Test("Seeking in a command stays within its data")
     func commandSeek() {
         let vector = TestVector([4, 4])

@@ -80,6 +80,15 @@ struct RefusalTests {
             (["FAULT=10"], "_is_dbus_handler, is neither 0 nor 1"), (["FAULT=11"], "without read"),
             (["FAULT=12"], "does not tell for which generation"), (["FAULT=13"], "handler_init returned 3"),
             (["FAULT=14"], "without a subtype"), (["FAULT=15"], "its nr_threads is 1048576"),
+            (["FAULT=16"], "built for tcmu-runner 1.4 or older (it imports tcmu_get_device_size)"),
+            (["FAULT=17"], "built for tcmu-runner 1.2 or older (it imports errp)"),
+            (["FAULT=18"], "built for tcmu-runner 1.4 or older (it imports tcmu_set_sense_info)"),
+            (["FAULT=19"], "1.4 or a git snapshot of 2018-11 to 2019-07 (it has no worker threads and does not import"),
+            (["FAULT=20"], "built for tcmu-runner 1.5.0 to 1.5.3 (it imports tcmu_get_daemon_dev_private)"),
+            (["FAULT=21"], "built for tcmu-runner 1.5.0 to 1.5.3 (it imports tcmur_handle_writesame)"),
+            (["FAULT=23"], "without close"), (["FAULT=24"], "without a subtype without slashes"),
+            (["FAULT=0", "OBJECT_SIZE=136"], "tcmu-runner 1.3 (its tcmu_broken_handler has 136 bytes instead of 200)"),
+            (["FAULT=0", "OBJECT_SIZE=160"], "tcmu-runner 1.5.0 to 1.5.2 (its tcmu_broken_handler has 160 bytes"),
             (["FAULT=0", "OBJECT_SIZE=152"], "tcmu-runner 1.4 (its tcmu_broken_handler has 152 bytes instead of 200)"),
             (["FAULT=0", "OBJECT_SIZE=184"], "tcmu-runner 1.5.3 (its tcmu_broken_handler has 184 bytes"),
             (["FAULT=0", "OBJECT_SIZE=77"], "unknown generation of tcmu-runner (its tcmu_broken_handler has 77 bytes"),
@@ -90,13 +99,55 @@ struct RefusalTests {
         #expect(try words(folder).contains(expected))
     }
 
-    @Test("A handler that does not tell its generation is taken when the operator vouches for it")
-    func trusted() throws {
+    @Test(
+        "A handler of the supported generation is taken: by a name of 1.5, a name of 1.6, or the size of its structure",
+        arguments: [["FAULT=0"], ["FAULT=22"], ["FAULT=12", "OBJECT_SIZE=200"], ["FAULT=19", "OBJECT_SIZE=200"]])
+    func accepted(_ defines: [String]) throws {
         let folder = try TestFolder()
-        let path = try Compiler.compile("broken.c", to: "handler_broken.so", in: folder, ["FAULT=12"])
-        let registry = HandlerRegistry(diagnostics: .silent, trustedFiles: [path])
-        #expect(registry.scan(directories: [folder.path]).map(\.refusal) == [nil])
-        #expect(registry.handler(subtype: "broken")?.path == path)
+        try Compiler.compile("broken.c", to: "handler_broken.so", in: folder, defines)
+        let results = HandlerRegistry(diagnostics: .silent).scan(directories: [folder.path])
+        #expect(results.map(\.refusal) == [nil])
+        #expect(results.map(\.abi) == ["tcmu-runner 1.5.4"])
+    }
+
+    @Test(
+        "A handler that does not tell its generation is taken when the operator vouches for it, by whatever path",
+        arguments: [12, 19])
+    func trusted(_ fault: Int) throws {
+        let folder = try TestFolder()
+        let path = try Compiler.compile("broken.c", to: "handler_broken.so", in: folder, ["FAULT=\(fault)"])
+        let registry = HandlerRegistry(diagnostics: .silent, trustedFiles: [folder.file("other.so")])
+        #expect(registry.scan(directories: [folder.path]).compactMap(\.refusal).count == 1)
+        let link = folder.file("elsewhere.so")
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
+        let trusting = HandlerRegistry(diagnostics: .silent, trustedFiles: [link])
+        #expect(trusting.scan(directories: [folder.path]).map(\.refusal) == [nil])
+        #expect(trusting.handler(subtype: "broken")?.path == path)
+    }
+
+    @Test("Nobody's word outweighs what a file's symbols say against it", arguments: [3, 4, 5, 6])
+    func trustedInVain(_ fault: Int) throws {
+        let folder = try TestFolder()
+        let path = try Compiler.compile("broken.c", to: "handler_broken.so", in: folder, ["FAULT=\(fault)"])
+        let results = HandlerRegistry(diagnostics: .silent, trustedFiles: [path]).scan(directories: [folder.path])
+        #expect(results.map { $0.refusal == nil } == [false])
+    }
+
+    @Test("A trial is asked after the symbols and before any code of the file runs, and its sentence is the refusal")
+    func trial() throws {
+        let folder = try TestFolder()
+        let path = try Compiler.compile("broken.c", to: "handler_a.so", in: folder, ["FAULT=0"])
+        try Compiler.compile("broken.c", to: "handler_b.so", in: folder, ["FAULT=4"])
+        let asked = Collector()
+        let registry = HandlerRegistry(diagnostics: .silent) { path in
+            asked.diagnostics.report(.notice, path)
+            return "\(path) failed its trial"
+        }
+        let results = registry.scan(directories: [folder.path])
+        #expect(results[0].refusal == "\(path) failed its trial")
+        #expect(asked.count(of: "handler_a.so") == 1 && asked.count(of: "handler_b.so") == 0)
+        // Refused by a trial, it has left nothing behind: another registry takes it.
+        #expect(HandlerRegistry(diagnostics: .silent).load(file: path).map(\.refusal) == [nil])
     }
 
     @Test("Earlier folders and names win, and the operator hears of what is left out")

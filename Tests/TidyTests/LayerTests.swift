@@ -38,7 +38,15 @@ struct LayerTests {
         Layer(
             folder: "Sources/LoadGenerator",
             mayImport: ["EventLoop", "CLinux", "ISCSI", "SCSI", "Synchronization", "Histogram"]),
-        Layer(folder: "Sources/martlet", mayImport: ["ControlPlane", "LoadGenerator", "ArgumentParser", "Glibc"]),
+        Layer(
+            folder: "Sources/HandlerCheck",
+            mayImport: [
+                "HandlerHost", "CHandlerHost", "CHandlerCheck", "HandlerABI", "CLinux", "TargetCore", "Synchronization",
+            ]),
+        Layer(folder: "Sources/HandlerConformance", mayImport: ["Foundation"]),
+        Layer(
+            folder: "Sources/martlet",
+            mayImport: ["ControlPlane", "LoadGenerator", "HandlerCheck", "ArgumentParser", "Glibc"]),
         Layer(folder: "Plugins/file", mayImport: ["HandlerABI", "HandlerKit", "Glibc", "Synchronization"]),
     ]
 

@@ -72,7 +72,8 @@ struct StyleTests {
 
     @Test("Text ends its last line, and no line ends in blanks or holds a tab")
     func blanks() {
-        for file in SourceTree.files where file.path != "Makefile" {
+        // The lines of a Makefile's recipes begin with tabs.
+        for file in SourceTree.files where !file.path.contains("Makefile") {
             #expect(file.text.isEmpty || file.text.hasSuffix("\n"), "\(file) does not end its last line")
             for (number, line) in file.lines.enumerated() {
                 let isBad = line.last?.isWhitespace == true || line.contains("\t")

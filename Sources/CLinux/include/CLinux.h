@@ -43,6 +43,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CLinuxChildren.h"
 #include "CLinuxTransport.h"
 #include "CLinuxFiles.h"
 #include "CLinuxNuma.h"

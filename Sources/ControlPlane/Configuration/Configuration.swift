@@ -52,6 +52,10 @@ public struct Configuration: Equatable, Sendable {
     public var devices: [Device] = []
     public var targets: [Target] = []
     public var performance = PerformanceSettings()
+    /// How long task management waits for a handler's commands; 0: as long as it takes.
+    public var abortSeconds = ServeOptions.defaultAbortSeconds
+    /// Paths of handlers that do not tell their generation, and which the operator vouches for.
+    public var trustedHandlers: [String] = []
 
     public init() {}
 }

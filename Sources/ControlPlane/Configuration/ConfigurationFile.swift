@@ -9,7 +9,7 @@ public enum ConfigurationFile {
     /// No configuration by hand comes near; a file named by mistake may be a disk.
     private static let maximumByteCount = 4 << 20
 
-    private static let sections = ["portals", "devices", "targets", "performance"]
+    private static let sections = ["portals", "devices", "targets", "performance", "trusted-handlers"]
     private static let portalKeys = ["listen", "advertise", "tag"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
     private static let targetKeys = ["luns", "auth", "initiators"]
@@ -53,6 +53,9 @@ public enum ConfigurationFile {
             }
         }
         if let performance = entries["performance"] { try readPerformance(performance, into: &configuration) }
+        if let trusted = entries["trusted-handlers"] {
+            for value in try trusted.list() { configuration.trustedHandlers.append(try readTrustedHandler(value)) }
+        }
         return configuration
     }
 
@@ -67,6 +70,12 @@ public enum ConfigurationFile {
                 throw value.failure("\(key.rawValue) cannot be \"\(text)\": \(key.expectation)")
             }
         }
+    }
+
+    private static func readTrustedHandler(_ value: YAMLValue) throws(Failure) -> String {
+        let path = try value.text()
+        guard Environment.isThere(path) else { throw value.failure("there is no handler \(path): check the path") }
+        return path
     }
 
     // MARK: Portals

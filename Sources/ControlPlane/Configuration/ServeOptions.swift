@@ -8,6 +8,11 @@ public struct ServeOptions: Sendable {
     public var portals: [String] = []
     public var targetName: String?
     public var handlerPaths: [String] = []
+    public var trustedHandlers: [String] = []
+    /// How long a handler that was not shipped may take to start in its trial; 0: no trial.
+    public var trialSeconds = HandlerTrial.defaultSeconds
+    /// How long the stop may take; 0: as long as it takes.
+    public var stopSeconds = StopLimit.defaultSeconds
     public var loopCount: Int?
     public var poller: String?
     public var coalescing: String?
@@ -18,6 +23,11 @@ public struct ServeOptions: Sendable {
     /// Of so many commands one is timed; nil: as the file says, or the default.
     public var sampleInterval: Int?
     public var lunSpecifications: [String] = []
+
+    /// How long task management waits for a handler's commands; 0: as long as it takes.
+    public var abortSeconds = defaultAbortSeconds
+
+    public static let defaultAbortSeconds = 30
 
     public init() {}
 
@@ -36,6 +46,11 @@ public struct ServeOptions: Sendable {
             }
         }
         if configuration.portals.isEmpty { configuration.portals = [.init(listen: Configuration.defaultPortal)] }
+        configuration.trustedHandlers += try Self.trustedHandlers(trustedHandlers)
+        try Self.checkSeconds(trialSeconds, option: "--handler-trial")
+        try Self.checkSeconds(stopSeconds, option: "--stop-limit")
+        try Self.checkSeconds(abortSeconds, option: "--abort-limit")
+        configuration.abortSeconds = abortSeconds
         try addCommandLineTarget(to: &configuration)
         guard !configuration.targets.isEmpty else {
             throw .usage("nothing to serve: give a LUN such as ram/1G, or --config FILE (see martlet serve --help)")
@@ -95,6 +110,22 @@ public struct ServeOptions: Sendable {
         var number = 2
         while names.contains("\(settings.backstore)#\(number)") { number += 1 }
         return "\(settings.backstore)#\(number)"
+    }
+
+    /// A day.
+    private static let maximumSeconds = 86400
+
+    static func checkSeconds(_ seconds: Int, option: String) throws(Failure) {
+        guard (0...maximumSeconds).contains(seconds) else {
+            throw .usage("\(option) \(seconds) is not possible: write seconds from 0 to \(maximumSeconds)")
+        }
+    }
+
+    static func trustedHandlers(_ paths: [String]) throws(Failure) -> [String] {
+        for path in paths where !Environment.isThere(path) {
+            throw .usage("--trust-handler \(path): there is no such file: check the path")
+        }
+        return paths
     }
 
     private static func address(_ text: String, option: String) throws(Failure) -> PortalAddress {

@@ -10,7 +10,7 @@ struct Assembly: Sendable {
     let targets: [SCSITarget]
 
     static func build(
-        _ configuration: Configuration, registry: HandlerRegistry, logger: Logger
+        _ configuration: Configuration, registry: HandlerRegistry, stopLimit: StopLimit, logger: Logger
     ) throws(Failure) -> Assembly {
         let owners = Dictionary(
             configuration.targets.flatMap { target in target.luns.values.map { ($0, target.name) } }
@@ -24,10 +24,13 @@ struct Assembly: Sendable {
         do throws(Failure) {
             for device in asked {
                 let handler = try handler(for: device, registry: registry)
-                devices.append(
-                    try OpenDevice.open(
-                        device, serial: serials[device.name] ?? "", handler: handler,
-                        diagnostics: Log.diagnostics(logger)))
+                stopLimit.opens(device.origin, subtype: handler.subtype)
+                defer { stopLimit.hasOpened(device.origin) }
+                let opened = try OpenDevice.open(
+                    device, serial: serials[device.name] ?? "", handler: handler,
+                    diagnostics: Log.diagnostics(logger))
+                stopLimit.watch(opened.device, device.origin)
+                devices.append(opened)
             }
         } catch {
             close(devices)
@@ -40,7 +43,9 @@ struct Assembly: Sendable {
     func close() { Self.close(devices) }
 
     private static func close(_ devices: [OpenDevice]) {
-        for each in devices { each.close() }
+        // Filters stay in memory until the stores are closed.
+        for each in devices { each.filters?.close() }
+        HandlerDevice.close(devices.map(\.device))
     }
 
     /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.

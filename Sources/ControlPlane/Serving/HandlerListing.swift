@@ -39,9 +39,16 @@ public struct HandlerListing: Codable, Equatable, Sendable {
     }
 
     /// Loads what it finds: a handler tells its subtype only when it registers.
-    public static func scan(handlerPaths: [String]) throws(Failure) -> HandlerListing {
+    public static func scan(
+        handlerPaths: [String], trustedHandlers: [String] = [], trialSeconds: Int = HandlerTrial.defaultSeconds
+    ) throws(Failure) -> HandlerListing {
+        let trusted = try ServeOptions.trustedHandlers(trustedHandlers)
+        try ServeOptions.checkSeconds(trialSeconds, option: "--handler-trial")
         let folders = try HandlerSearchPath.folders(named: handlerPaths)
-        let results = HandlerRegistry(diagnostics: .silent).scan(directories: folders)
+        let registry = HandlerRegistry(
+            diagnostics: .silent, trustedFiles: Set(trusted),
+            trial: HandlerTrial.objection(seconds: trialSeconds, trusted: trusted, diagnostics: .silent))
+        let results = registry.scan(directories: folders)
         return HandlerListing(
             folders: folders,
             handlers: results.map {

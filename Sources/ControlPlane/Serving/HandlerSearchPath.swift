@@ -10,6 +10,12 @@ public enum HandlerSearchPath {
     private static let systemRoots = ["/usr/lib", "/usr/lib64"]
     private static let systemFolder = "tcmu-runner"
 
+    /// The folders of handlers that came with this executable, without links.
+    static var shipped: Set<String> {
+        guard let folder = Environment.executableFolder else { return [] }
+        return Set(["\(folder)/\(installed)", folder].map { Environment.realPath($0) })
+    }
+
     /// All folders that are there, each once. A folder that was named and is not there is a failure.
     public static func folders(named: [String]) throws(Failure) -> [String] {
         for path in named where !Environment.isFolder(path) {

@@ -60,12 +60,6 @@ struct OpenDevice: Sendable {
     /// What its store and its filters have done, by name.
     var counters: [String: UInt64] { device.counters.byName.merging(filters?.counters ?? [:], uniquingKeysWith: +) }
 
-    /// Ends what is under way, flushes and closes. The filters stay in memory until the store is closed. Blocks.
-    func close() {
-        filters?.close()
-        device.close()
-    }
-
     /// A store whose size nobody knows is most often one that is not there.
     private static func sentence(_ error: HandlerDeviceError, _ settings: DeviceSettings) -> String {
         let rest = settings.backstore.dropFirst(settings.subtype.count + 1)
@@ -79,7 +73,7 @@ struct OpenDevice: Sendable {
     private static func kind(of error: HandlerDeviceError) -> Failure.Kind {
         switch error {
         case .otherSubtype, .configStringTooLong, .configStringHoldsZero, .refused, .sizeUnknown, .sizeZero,
-            .sizeContradicts, .sizeNoMultiple, .blockSizeInvalid, .blockSizeContradicts:
+            .sizeContradicts, .sizeNoMultiple, .blockSizeInvalid, .blockSizeContradicts, .storeUnsafe, .cannotProtect:
             .usage
         case .unreadable, .openFailed, .blockSizeFromHandler, .noThread, .noDescriptor, .noMemory, .cannotResize,
             .isClosed:

@@ -38,7 +38,7 @@ final class RunningServer: StatusSource {
     }
 
     static func start(
-        _ configuration: Configuration, assembly: Assembly, logger: Logger
+        _ configuration: Configuration, assembly: Assembly, stopLimit: StopLimit, logger: Logger
     ) throws(Failure) -> RunningServer {
         let performance = configuration.performance
         var settings = ISCSIServerConfiguration(
@@ -50,6 +50,8 @@ final class RunningServer: StatusSource {
         settings.keptBufferCount = performance.bufferCount
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
+        settings.taskManagementTimeoutMilliseconds = UInt64(configuration.abortSeconds) * 1000
+        stopLimit.shorten(&settings.stopTimeoutMilliseconds)
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
         let statistics = ServerStatistics(

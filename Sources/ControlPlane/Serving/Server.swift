@@ -30,19 +30,28 @@ public enum Server {
         if let failure = failure.withLock({ $0 }) { throw failure }
     }
 
+    /// Devices and loops that have ended: a handler may come back to them as long as the process lives.
+    private static let ended = Mutex<[any Sendable]>([])
+
     private static func serve(_ options: ServeOptions) async throws(Failure) {
         let logger = Logger(label: "martlet")
         let configuration = try options.configuration()
         let metrics = try options.metricsPortal()
         let folders = try HandlerSearchPath.folders(named: options.handlerPaths)
         if let folder = options.stateDirectory { try StateDirectory.prepare(folder) }
-        let events = try stopEvents(logger)
+        let stopLimit = StopLimit(seconds: options.stopSeconds)
+        let events = try stopEvents(stopLimit, logger)
 
-        let registry = HandlerRegistry(diagnostics: Log.diagnostics(logger))
+        let registry = makeRegistry(configuration, options, logger)
         registry.scan(directories: folders)
-        let assembly = try Assembly.build(configuration, registry: registry, logger: logger)
-        defer { assembly.close() }
-        let server = try RunningServer.start(configuration, assembly: assembly, logger: logger)
+        let assembly = try Assembly.build(
+            configuration, registry: registry, stopLimit: stopLimit, logger: logger)
+        defer {
+            assembly.close()
+            ended.withLock { $0.append(assembly) }
+        }
+        let server = try RunningServer.start(
+            configuration, assembly: assembly, stopLimit: stopLimit, logger: logger)
         defer {
             assembly.release()
             server.stop()
@@ -56,6 +65,16 @@ public enum Server {
         notify(logger) { notification throws(Failure) in try notification.stopping() }
         logger.notice("stopping: no new sessions; commands under way end first")
         await listeners.stop()
+    }
+
+    private static func makeRegistry(
+        _ configuration: Configuration, _ options: ServeOptions, _ logger: Logger
+    ) -> HandlerRegistry {
+        let diagnostics = Log.diagnostics(logger)
+        return HandlerRegistry(
+            diagnostics: diagnostics, trustedFiles: Set(configuration.trustedHandlers),
+            trial: HandlerTrial.objection(
+                seconds: options.trialSeconds, trusted: configuration.trustedHandlers, diagnostics: diagnostics))
     }
 
     private static func announce(_ server: RunningServer, logger: Logger) {
@@ -89,7 +108,9 @@ public enum Server {
     private static let repetitionNanoseconds: UInt64 = 1_000_000_000
 
     /// One event for the first SIGTERM or SIGINT. A later one ends the process at once.
-    private static func stopEvents(_ logger: Logger) throws(Failure) -> AsyncStream<Void> {
+    private static func stopEvents(
+        _ stopLimit: StopLimit, _ logger: Logger
+    ) throws(Failure) -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
         let firstStop = Mutex<UInt64?>(nil)
         try Signals.watch { event in
@@ -102,7 +123,10 @@ public enum Server {
                     first = first ?? now
                     return first ?? now
                 }
-                if first == now { continuation.yield() }
+                if first == now {
+                    stopLimit.begin(logger)
+                    continuation.yield()
+                }
                 if now - first < repetitionNanoseconds { return }
                 StandardError.write("martlet: ended by a second signal: what was not flushed may be lost\n")
                 _exit(Failure.Kind.runTime.rawValue)

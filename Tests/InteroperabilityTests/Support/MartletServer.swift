@@ -68,6 +68,8 @@ final class MartletServer {
     var url: LogicalUnitURL { urls[0] }
     var identifier: pid_t { process.identifier }
     var standardError: String { process.standardError }
+    /// The file that standard error goes to.
+    var logPath: String { folder.file("standard-error") }
 
     /// Ends the server as an operator does, and expects a clean end.
     func stop(sourceLocation: SourceLocation = #_sourceLocation) throws {

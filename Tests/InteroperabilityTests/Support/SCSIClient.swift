@@ -18,6 +18,13 @@ struct Outcome: Equatable {
         let key: UInt8
         /// Additional sense code and qualifier, as one number.
         let additional: UInt16
+        /// INFORMATION of fixed format, when it is valid. A `WireSession` alone tells it.
+        var information: UInt32?
+
+        /// Which condition it is.
+        static func == (one: Self, other: Self) -> Bool {
+            one.key == other.key && one.additional == other.additional
+        }
     }
 
     var status: UInt8

@@ -116,6 +116,9 @@ final class WireSession: SCSIClient {
         return tags.map { pending.removeValue(forKey: $0)!.outcome! }
     }
 
+    /// What is known of these commands without waiting: nil for those that were not answered.
+    func outcomes(_ tags: [UInt32]) -> [Outcome?] { tags.map { pending[$0]?.outcome } }
+
     func logout() throws {
         let response = try ask(WirePDU(opcode: WirePDU.Opcode.logoutRequest | WirePDU.immediate))
         guard response.opcode == WirePDU.Opcode.logoutResponse, response.header[2] == 0 else {

@@ -120,7 +120,9 @@ final class WireTask {
     private static func sense(_ bytes: [UInt8]) -> Outcome.Sense? {
         let code = bytes.first.map { $0 & 0x7F }
         if code == 0x70 || code == 0x71, bytes.count >= 14 {
-            return Outcome.Sense(key: bytes[2] & 0x0F, additional: UInt16(bytes.bigEndian(at: 12, count: 2)))
+            return Outcome.Sense(
+                key: bytes[2] & 0x0F, additional: UInt16(bytes.bigEndian(at: 12, count: 2)),
+                information: bytes[0] & 0x80 != 0 ? UInt32(bytes.bigEndian(at: 3, count: 4)) : nil)
         }
         if code == 0x72 || code == 0x73, bytes.count >= 8 {
             return Outcome.Sense(key: bytes[1] & 0x0F, additional: UInt16(bytes.bigEndian(at: 2, count: 2)))
