@@ -132,10 +132,12 @@ let package = Package(
             swiftSettings: strict, linkerSettings: runPath("$ORIGIN/../lib/martlet/runtime")),
 
         // Plugins: loaded by path, never linked.
-        .target(name: "handler_ram", dependencies: ["HandlerABI"], path: "Plugins/ram", cSettings: c),
-        .target(name: "handler_uring", dependencies: ["HandlerABI"], path: "Plugins/uring", cSettings: c),
+        .target(name: "CMediumFile", dependencies: ["HandlerABI"], path: "Plugins/medium", cSettings: c),
+        .target(name: "handler_ram", dependencies: ["HandlerABI", "CMediumFile"], path: "Plugins/ram", cSettings: c),
         .target(
-            name: "handler_aio", dependencies: ["HandlerABI"], path: "Plugins/aio", cSettings: c,
+            name: "handler_uring", dependencies: ["HandlerABI", "CMediumFile"], path: "Plugins/uring", cSettings: c),
+        .target(
+            name: "handler_aio", dependencies: ["HandlerABI", "CMediumFile"], path: "Plugins/aio", cSettings: c,
             linkerSettings: [.linkedLibrary("aio")]),
         .target(
             name: "handler_rbd", dependencies: ["HandlerABI"], path: "Plugins/rbd", cSettings: c,

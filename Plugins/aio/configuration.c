@@ -3,16 +3,10 @@
 
 #include "configuration.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-void aio_say(char *text, size_t size, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, size, format, arguments);
-    va_end(arguments);
-}
+#include "medium_file.h"
 
 // A piece of the configuration string.
 struct piece {
@@ -53,13 +47,13 @@ static bool parse_option(struct piece option, struct aio_request *request, char 
     } else if (equals(key, "queue-depth")) {
         if (!parse_depth(value, &request->queue_depth)) expectation = "write a number from 1 to 4096";
     } else {
-        aio_say(
+        medium_say(
             reason, reason_size, "there is no option \"%.*s\": direct=on, direct=off and queue-depth=NUMBER are known",
             (int)key.length, key.start);
         return false;
     }
     if (expectation == NULL) return true;
-    aio_say(
+    medium_say(
         reason, reason_size, "%.*s cannot be \"%.*s\": %s", (int)key.length, key.start, (int)value.length, value.start,
         expectation);
     return false;
@@ -71,7 +65,7 @@ bool aio_parse(const char *cfgstring, struct aio_request *request, char *reason,
     size_t path_length = strcspn(rest, ";");
     *request = (struct aio_request){.wants_direct = true, .queue_depth = AIO_DEFAULT_QUEUE_DEPTH};
     if (rest[0] != '/' || path_length < 2 || path_length >= sizeof(request->path)) {
-        aio_say(
+        medium_say(
             reason, reason_size, "\"%s\" names no absolute path: write aio//srv/disk.img for /srv/disk.img", cfgstring);
         return false;
     }

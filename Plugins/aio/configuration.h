@@ -25,9 +25,6 @@ struct aio_request {
 // Reads "aio//path;key=value;...". False with a reason when it cannot be meant.
 bool aio_parse(const char *cfgstring, struct aio_request *request, char *reason, size_t reason_size);
 
-// Writes a sentence as printf does, cut to its room: a path in it may be longer.
-void aio_say(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
 #pragma GCC visibility pop
 
 #endif

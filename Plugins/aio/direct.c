@@ -15,17 +15,17 @@
 // The host's buffers begin at pages.
 static const size_t buffer_alignment = 4096;
 
-static bool suits_alignment(const struct aio_store *store, struct aio_reason *reason) {
+static bool suits_alignment(const struct aio_store *store, struct medium_reason *reason) {
 #ifdef STATX_DIOALIGN
     struct statx status;
     int result = statx(store->descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status);
     if (result != 0 || (status.stx_mask & STATX_DIOALIGN) == 0) return true;
     if (status.stx_dio_offset_align == 0) {
-        aio_say(reason->text, sizeof(reason->text), "the file system cannot do it");
+        medium_say(reason->text, sizeof(reason->text), "the file system cannot do it");
         return false;
     }
     if (status.stx_dio_offset_align > store->block_size || status.stx_dio_mem_align > buffer_alignment) {
-        aio_say(
+        medium_say(
             reason->text, sizeof(reason->text), "it needs blocks of %u bytes, and the device has blocks of %u",
             status.stx_dio_offset_align, store->block_size);
         return false;
@@ -57,15 +57,15 @@ static bool can_read(const struct aio_store *store) {
     return is_possible;
 }
 
-bool aio_store_go_direct(struct aio_store *store, struct aio_reason *reason) {
+bool aio_store_go_direct(struct aio_store *store, struct medium_reason *reason) {
     if (!suits_alignment(store, reason)) return false;
     if (!set_flag(store, true)) {
-        aio_say(reason->text, sizeof(reason->text), "the file system refuses it: %s", strerror(errno));
+        medium_say(reason->text, sizeof(reason->text), "the file system refuses it: %s", strerror(errno));
         return false;
     }
     if (can_read(store)) return true;
     aio_store_leave_direct(store);
-    aio_say(reason->text, sizeof(reason->text), "it refuses blocks of %u bytes", store->block_size);
+    medium_say(reason->text, sizeof(reason->text), "it refuses blocks of %u bytes", store->block_size);
     return false;
 }
 

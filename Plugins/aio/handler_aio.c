@@ -40,7 +40,7 @@ void aio_log_failure(struct aio_device *aio, const char *what, int error) {
 
 static bool check_config(const char *cfgstring, char **reason) {
     struct aio_request request;
-    struct aio_reason why = {""};
+    struct medium_reason why = {""};
     if (aio_parse(cfgstring, &request, why.text, sizeof(why.text))) return true;
     if (reason != NULL) *reason = strdup(why.text);
     return false;
@@ -56,13 +56,8 @@ static void describe(struct tcmu_device *dev, const struct aio_store *store) {
 }
 
 static int open_store(struct tcmu_device *dev, struct aio_store *store, struct aio_request *request) {
-    struct aio_reason reason = {""};
-    int ignored;
-    struct aio_geometry geometry = {
-        .byte_count = tcmu_cfgfs_dev_get_info_u64(dev, "Size", &ignored),
-        .block_size = tcmu_dev_get_block_size(dev),
-        .is_read_only = martlet_device_is_write_protected(dev),
-    };
+    struct medium_reason reason = {""};
+    struct medium_geometry geometry = medium_geometry_of(dev);
     int result = -EINVAL;
     if (aio_parse(tcmu_dev_get_cfgstring(dev), request, reason.text, sizeof(reason.text))) {
         result = aio_store_open(store, request, &geometry, &reason);
@@ -73,7 +68,7 @@ static int open_store(struct tcmu_device *dev, struct aio_store *store, struct a
 
 // The store is open.
 static int start(struct aio_device *aio, const struct aio_request *request) {
-    struct aio_reason reason = {""};
+    struct medium_reason reason = {""};
     atomic_store(&aio->refuses_to_wait, true);
     atomic_store(&aio->is_direct, request->wants_direct);
     atomic_store(&aio->uses_kernel, request->wants_direct && aio_store_go_direct(&aio->store, &reason));
@@ -123,7 +118,7 @@ static void aio_close(struct tcmu_device *dev) {
 static int probe(const char *cfgstring, struct martlet_probe *answer) {
     struct aio_request request;
     if (!aio_parse(cfgstring, &request, answer->reason, sizeof(answer->reason))) return -EINVAL;
-    return aio_store_probe(&request, answer);
+    return medium_probe(request.path, &aio_rules, answer);
 }
 
 static int completion_descriptor(struct tcmu_device *dev) {

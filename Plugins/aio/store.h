@@ -9,8 +9,12 @@
 
 #include "configuration.h"
 #include "martlet-handler.h"
+#include "medium_file.h"
 
 #pragma GCC visibility push(hidden)
+
+// What can be done with files here.
+extern const struct medium_rules aio_rules;
 
 struct aio_store {
     int descriptor;
@@ -23,30 +27,14 @@ struct aio_store {
     bool can_unmap;
 };
 
-// Where a sentence is left when something fails.
-struct aio_reason {
-    char text[MARTLET_PROBE_REASON_SIZE];
-};
-
-// What the device is configured to be.
-struct aio_geometry {
-    // 0: not configured.
-    uint64_t byte_count;
-    uint32_t block_size;
-    bool is_read_only;
-};
-
-// What is known of the store before it is opened: 0 or -errno with a reason.
-int aio_store_probe(const struct aio_request *request, struct martlet_probe *answer);
-
 // Opens or creates the store, not yet for direct I/O. 0, or -errno with a reason.
 int aio_store_open(
-    struct aio_store *store, const struct aio_request *request, const struct aio_geometry *geometry,
-    struct aio_reason *reason);
+    struct aio_store *store, const struct aio_request *request, const struct medium_geometry *geometry,
+    struct medium_reason *reason);
 void aio_store_close(struct aio_store *store);
 
 // Turns direct I/O on. False with a reason when the store cannot do it in blocks of this size.
-bool aio_store_go_direct(struct aio_store *store, struct aio_reason *reason);
+bool aio_store_go_direct(struct aio_store *store, struct medium_reason *reason);
 // Turns it off again; I/O under way goes on.
 void aio_store_leave_direct(struct aio_store *store);
 
@@ -63,9 +51,6 @@ int aio_store_zero(const struct aio_store *store, uint64_t offset, uint64_t leng
 // As martlet_handler_extension.block_status.
 int aio_store_status(
     const struct aio_store *store, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
-
-// Bytes of an open block device, or -errno.
-int64_t aio_block_device_size(int descriptor);
 
 #pragma GCC visibility pop
 

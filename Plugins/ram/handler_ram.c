@@ -22,7 +22,7 @@ void ram_log_error(struct tcmu_device *dev, const char *what, int error) {
 
 static bool check_config(const char *cfgstring, char **reason) {
     struct ram_request request;
-    struct ram_reason why = {""};
+    struct medium_reason why = {""};
     if (ram_parse(cfgstring, &request, why.text, sizeof(why.text))) return true;
     if (reason != NULL) *reason = strdup(why.text);
     return false;
@@ -37,15 +37,10 @@ static void describe(struct tcmu_device *dev, const struct ram_store *store) {
     tcmu_dev_set_solid_state_media(dev, true);
 }
 
-static int open_store(struct tcmu_device *dev, struct ram_store *store, struct ram_reason *reason) {
+static int open_store(struct tcmu_device *dev, struct ram_store *store, struct medium_reason *reason) {
     struct ram_request request;
-    int ignored;
     if (!ram_parse(tcmu_dev_get_cfgstring(dev), &request, reason->text, sizeof(reason->text))) return -EINVAL;
-    struct ram_geometry geometry = {
-        .byte_count = tcmu_cfgfs_dev_get_info_u64(dev, "Size", &ignored),
-        .block_size = tcmu_dev_get_block_size(dev),
-        .is_read_only = martlet_device_is_write_protected(dev),
-    };
+    struct medium_geometry geometry = medium_geometry_of(dev);
     return ram_store_open(store, &request, &geometry, reason);
 }
 
@@ -62,7 +57,7 @@ static int start(struct tcmu_device *dev, struct ram_device *ram) {
 }
 
 static int ram_open(struct tcmu_device *dev, bool reopen) {
-    struct ram_reason reason = {""};
+    struct medium_reason reason = {""};
     (void)reopen;
     struct ram_device *ram = calloc(1, sizeof(*ram));
     if (ram == NULL) return -ENOMEM;
@@ -94,7 +89,9 @@ static void ram_close(struct tcmu_device *dev) {
 static int probe(const char *cfgstring, struct martlet_probe *answer) {
     struct ram_request request;
     if (!ram_parse(cfgstring, &request, answer->reason, sizeof(answer->reason))) return -EINVAL;
-    return ram_store_probe(&request, answer);
+    if (request.path != NULL) return medium_probe(request.path, &ram_rules, answer);
+    answer->byte_count = request.byte_count;
+    return 0;
 }
 
 static struct tcmur_handler handler = {

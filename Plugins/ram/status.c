@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which blocks have storage behind them. A block has when any part of it has.
 
-#define _GNU_SOURCE
-#include <errno.h>
-#include <unistd.h>
-
 #include "store.h"
 
 // Pages that one answer looks at: 64 GiB, about 100 microseconds.
@@ -31,42 +27,9 @@ static int anonymous_status(
     return (int)count;
 }
 
-// Where data, or a hole, begins at or after position; the medium's end when there is none.
-static int64_t seek(const struct ram_store *store, uint64_t position, int what) {
-    off_t found = lseek(store->descriptor, (off_t)position, what);
-    if (found >= 0) return (int64_t)smaller((uint64_t)found, store->byte_count);
-    return errno == ENXIO ? (int64_t)store->byte_count : -errno;
-}
-
-static int file_status(
-    const struct ram_store *store, uint64_t offset, uint64_t length, uint32_t block_size,
-    struct martlet_extent *extents, size_t capacity) {
-    uint64_t position = offset;
-    size_t count = 0;
-    while (position < offset + length && count < capacity) {
-        int64_t data = seek(store, position, SEEK_DATA);
-        if (data < 0) return (int)data;
-        uint64_t hole_end = (uint64_t)data / block_size * block_size;
-        if (hole_end > position) {
-            extents[count++] = (struct martlet_extent){.byte_count = hole_end - position};
-            position = hole_end;
-            continue;
-        }
-        int64_t hole = seek(store, (uint64_t)data, SEEK_HOLE);
-        if (hole < 0) return (int)hole;
-        uint64_t data_end = smaller(((uint64_t)hole + block_size - 1) / block_size * block_size, store->byte_count);
-        // The file was cut short meanwhile.
-        if (data_end <= position) return -EIO;
-        extents[count++] =
-            (struct martlet_extent){.byte_count = data_end - position, .flags = MARTLET_EXTENT_MAPPED};
-        position = data_end;
-    }
-    return (int)count;
-}
-
 int ram_store_status(
     const struct ram_store *store, uint64_t offset, uint64_t length, uint32_t block_size,
     struct martlet_extent *extents, size_t capacity) {
-    return store->is_file ? file_status(store, offset, length, block_size, extents, capacity)
-                          : anonymous_status(store, offset, length, extents, capacity);
+    if (!store->is_file) return anonymous_status(store, offset, length, extents, capacity);
+    return medium_extents(store->descriptor, store->byte_count, block_size, offset, length, extents, capacity);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "martlet-handler.h"
+#include "medium_file.h"
 #include "page_map.h"
 
 #pragma GCC visibility push(hidden)
@@ -34,26 +35,13 @@ struct ram_store {
     struct page_map written;
 };
 
-// What is known of the store before it is opened: 0 or -errno with a reason.
-int ram_store_probe(const struct ram_request *request, struct martlet_probe *answer);
-
-// Where ram_store_open leaves a sentence when it fails.
-struct ram_reason {
-    char text[MARTLET_PROBE_REASON_SIZE];
-};
-
-// What the device is configured to be.
-struct ram_geometry {
-    // 0: not configured.
-    uint64_t byte_count;
-    uint32_t block_size;
-    bool is_read_only;
-};
+// What can be done with files here.
+extern const struct medium_rules ram_rules;
 
 // Opens or creates the store. 0, or -errno with a reason.
 int ram_store_open(
-    struct ram_store *store, const struct ram_request *request, const struct ram_geometry *geometry,
-    struct ram_reason *reason);
+    struct ram_store *store, const struct ram_request *request, const struct medium_geometry *geometry,
+    struct medium_reason *reason);
 void ram_store_close(struct ram_store *store);
 
 // Whether length bytes from offset on lie in the medium.

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store.h"
@@ -14,12 +15,12 @@
 // What a host's memory is aligned to.
 static const uint32_t page_byte_count = 4096;
 
-static bool refuse(struct uring_reason *reason, const char *words) {
+static bool refuse(struct medium_reason *reason, const char *words) {
     snprintf(reason->text, sizeof(reason->text), "%s", words);
     return false;
 }
 
-static bool refuse_alignment(struct uring_reason *reason, uint32_t alignment, uint32_t block_size) {
+static bool refuse_alignment(struct medium_reason *reason, uint32_t alignment, uint32_t block_size) {
     snprintf(
         reason->text, sizeof(reason->text), "direct I/O is aligned to %u bytes here, and blocks have %u", alignment,
         block_size);
@@ -27,7 +28,7 @@ static bool refuse_alignment(struct uring_reason *reason, uint32_t alignment, ui
 }
 
 // What the file system says of itself: since Linux 6.1, and not all of them do.
-static bool is_announced(int descriptor, uint32_t block_size, struct uring_reason *reason) {
+static bool is_announced(int descriptor, uint32_t block_size, struct medium_reason *reason) {
 #ifdef STATX_DIOALIGN
     struct statx status;
     if (statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) != 0) return true;
@@ -46,7 +47,7 @@ static bool is_announced(int descriptor, uint32_t block_size, struct uring_reaso
 }
 
 // Reads a block that is aligned to nothing but the block size.
-static bool is_possible(int descriptor, uint32_t block_size, struct uring_reason *reason) {
+static bool is_possible(int descriptor, uint32_t block_size, struct medium_reason *reason) {
     void *memory = NULL;
     if (posix_memalign(&memory, page_byte_count, block_size) != 0) return refuse(reason, strerror(ENOMEM));
     ssize_t count = pread(descriptor, memory, block_size, (off_t)block_size);
@@ -59,7 +60,7 @@ static bool is_possible(int descriptor, uint32_t block_size, struct uring_reason
     return false;
 }
 
-bool uring_store_go_direct(struct uring_store *store, uint32_t block_size, struct uring_reason *reason) {
+bool uring_store_go_direct(struct uring_store *store, uint32_t block_size, struct medium_reason *reason) {
     int flags = fcntl(store->descriptor, F_GETFL);
     if (flags < 0 || fcntl(store->descriptor, F_SETFL, flags | O_DIRECT) != 0) {
         return refuse(reason, errno == EINVAL ? "the file system has no direct I/O" : strerror(errno));

@@ -20,7 +20,7 @@
 
 static bool check_config(const char *cfgstring, char **reason) {
     struct uring_options options;
-    struct uring_reason why = {""};
+    struct medium_reason why = {""};
     if (uring_options_parse(cfgstring, &options, &why)) return true;
     if (reason != NULL) *reason = strdup(why.text);
     return false;
@@ -28,13 +28,8 @@ static bool check_config(const char *cfgstring, char **reason) {
 
 static int open_store(
     struct tcmu_device *dev, struct uring_store *store, const struct uring_options *options) {
-    struct uring_reason reason = {""};
-    int ignored;
-    struct uring_geometry geometry = {
-        .byte_count = tcmu_cfgfs_dev_get_info_u64(dev, "Size", &ignored),
-        .block_size = tcmu_dev_get_block_size(dev),
-        .is_read_only = martlet_device_is_write_protected(dev),
-    };
+    struct medium_reason reason = {""};
+    struct medium_geometry geometry = medium_geometry_of(dev);
     int result = uring_store_open(store, options->path, &geometry, &reason);
     if (result != 0) {
         tcmu_dev_err(dev, "%s\n", reason.text);
@@ -64,7 +59,7 @@ static unsigned choose_depth(struct tcmu_device *dev, const struct uring_options
 
 // A ring, or threads where there can be none. 0 or an errno.
 static int start_engine(struct uring_device *device, const struct uring_options *options) {
-    struct uring_reason reason = {"engine=threads asks for it"};
+    struct medium_reason reason = {"engine=threads asks for it"};
     unsigned depth = choose_depth(device->dev, options);
     device->has_ring = !options->wants_threads && ring_engine_start(device, depth, &reason) == 0;
     if (!device->has_ring) {
@@ -111,7 +106,7 @@ static int start(struct uring_device *device, const struct uring_options *option
 
 static int uring_open(struct tcmu_device *dev, bool reopen) {
     struct uring_options options;
-    struct uring_reason reason = {""};
+    struct medium_reason reason = {""};
     (void)reopen;
     if (!uring_options_parse(tcmu_dev_get_cfgstring(dev), &options, &reason)) {
         tcmu_dev_err(dev, "%s\n", reason.text);
@@ -142,8 +137,8 @@ static void uring_close(struct tcmu_device *dev) {
 
 static int probe(const char *cfgstring, struct martlet_probe *answer) {
     struct uring_options options;
-    struct uring_reason reason = {""};
-    if (uring_options_parse(cfgstring, &options, &reason)) return uring_store_probe(options.path, answer);
+    struct medium_reason reason = {""};
+    if (uring_options_parse(cfgstring, &options, &reason)) return medium_probe(options.path, &uring_rules, answer);
     memcpy(answer->reason, reason.text, sizeof(answer->reason));
     return -EINVAL;
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 2, 3))) static bool refuse(struct uring_reason *reason, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static bool refuse(struct medium_reason *reason, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(reason->text, sizeof(reason->text), format, arguments);
@@ -62,7 +62,7 @@ static bool parse_value(
     return false;
 }
 
-static bool parse_option(struct word word, struct uring_options *options, struct uring_reason *reason) {
+static bool parse_option(struct word word, struct uring_options *options, struct medium_reason *reason) {
     const char *expected = NULL;
     const char *sign = memchr(word.start, '=', word.length);
     if (sign == NULL) return refuse(reason, "\"%.*s\" is no option: write NAME=VALUE", (int)word.length, word.start);
@@ -76,7 +76,7 @@ static bool parse_option(struct word word, struct uring_options *options, struct
         reason, "\"%.*s\" is no option of uring: direct, queue-depth and engine are", (int)name.length, name.start);
 }
 
-bool uring_options_parse(const char *cfgstring, struct uring_options *options, struct uring_reason *reason) {
+bool uring_options_parse(const char *cfgstring, struct uring_options *options, struct medium_reason *reason) {
     const char *slash = strchr(cfgstring, '/');
     const char *path = slash != NULL ? slash + 1 : "";
     size_t length = strcspn(path, ";");

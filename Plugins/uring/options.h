@@ -8,17 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "martlet-handler.h"
+#include "medium_file.h"
 
 #pragma GCC visibility push(hidden)
 
 #define URING_QUEUE_DEPTH_DEFAULT 256u
 #define URING_QUEUE_DEPTH_LIMIT 4096u
-
-// Where a sentence is left when something is refused.
-struct uring_reason {
-    char text[MARTLET_PROBE_REASON_SIZE];
-};
 
 struct uring_options {
     // Absolute.
@@ -32,7 +27,7 @@ struct uring_options {
 };
 
 // Reads the configuration string. False with a reason.
-bool uring_options_parse(const char *cfgstring, struct uring_options *options, struct uring_reason *reason);
+bool uring_options_parse(const char *cfgstring, struct uring_options *options, struct medium_reason *reason);
 
 #pragma GCC visibility pop
 

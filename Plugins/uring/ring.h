@@ -38,7 +38,7 @@ struct uring_ring {
 
 // A ring with room for queue_depth submissions, or for fewer where the kernel gives no more, for requests to file. It
 // has been tried. 0, or an errno with a reason.
-int uring_ring_open(struct uring_ring *ring, unsigned queue_depth, int file, struct uring_reason *reason);
+int uring_ring_open(struct uring_ring *ring, unsigned queue_depth, int file, struct medium_reason *reason);
 void uring_ring_close(struct uring_ring *ring);
 
 // Puts request's next step behind the others. One thread at a time. There is room: no more than entry_count requests

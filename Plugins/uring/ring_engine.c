@@ -157,7 +157,7 @@ void ring_engine_end(struct uring_device *device) {
     atomic_fetch_sub_explicit(&device->ring.inside_count, 1, memory_order_release);
 }
 
-int ring_engine_start(struct uring_device *device, unsigned queue_depth, struct uring_reason *reason) {
+int ring_engine_start(struct uring_device *device, unsigned queue_depth, struct medium_reason *reason) {
     struct ring_engine *engine = &device->ring;
     int error = uring_ring_open(&engine->ring, queue_depth, device->store.descriptor, reason);
     if (error != 0) return error;

@@ -46,7 +46,7 @@ struct ring_engine {
 };
 
 // Makes the ring and starts the thread. 0, or an errno with a reason.
-int ring_engine_start(struct uring_device *device, unsigned queue_depth, struct uring_reason *reason);
+int ring_engine_start(struct uring_device *device, unsigned queue_depth, struct medium_reason *reason);
 // Waits for all that is under way.
 void ring_engine_stop(struct uring_device *device);
 // Passes the duty to submit and to take completions to the host. The event descriptor.

@@ -22,7 +22,7 @@
 // Below this a ring is not worth having.
 static const unsigned smallest_entry_count = 8;
 
-static int refuse(int error, struct uring_reason *reason, const char *what) {
+static int refuse(int error, struct medium_reason *reason, const char *what) {
     const char *words = strerror(error);
     char number = '0';
     FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
@@ -121,7 +121,7 @@ static int try(struct uring_ring *ring) {
     return uring_ring_take(ring, &completion, 1) == 1 ? 0 : EIO;
 }
 
-static int set_up(struct uring_ring *ring, unsigned queue_depth, int file, struct uring_reason *reason) {
+static int set_up(struct uring_ring *ring, unsigned queue_depth, int file, struct medium_reason *reason) {
     struct io_uring_params parameters;
     ring->descriptor = create(queue_depth, &parameters);
     if (ring->descriptor < 0) return refuse(-ring->descriptor, reason, "io_uring_setup");
@@ -145,7 +145,7 @@ static int set_up(struct uring_ring *ring, unsigned queue_depth, int file, struc
     return 0;
 }
 
-int uring_ring_open(struct uring_ring *ring, unsigned queue_depth, int file, struct uring_reason *reason) {
+int uring_ring_open(struct uring_ring *ring, unsigned queue_depth, int file, struct medium_reason *reason) {
     *ring = (struct uring_ring){.descriptor = -1, .event = -1};
     int error = set_up(ring, queue_depth, file, reason);
     if (error != 0) uring_ring_close(ring);

@@ -3,8 +3,6 @@
 #ifndef URING_STORE_H
 #define URING_STORE_H
 
-#include <sys/stat.h>
-
 #include "options.h"
 
 #pragma GCC visibility push(hidden)
@@ -23,27 +21,16 @@ struct uring_store {
     uint32_t allocation_byte_count;
 };
 
-// What the device is configured to be.
-struct uring_geometry {
-    // 0: not configured.
-    uint64_t byte_count;
-    uint32_t block_size;
-    bool is_read_only;
-};
+// What can be done with files here.
+extern const struct medium_rules uring_rules;
 
 // Opens or creates the store, through the page cache. 0, or -errno with a reason.
 int uring_store_open(
-    struct uring_store *store, const char *path, const struct uring_geometry *geometry, struct uring_reason *reason);
+    struct uring_store *store, const char *path, const struct medium_geometry *geometry, struct medium_reason *reason);
 void uring_store_close(struct uring_store *store);
 
 // Goes around the page cache from now on. False, and nothing has changed, with the reason why that cannot be.
-bool uring_store_go_direct(struct uring_store *store, uint32_t block_size, struct uring_reason *reason);
-
-// Bytes of a block device, or -errno.
-int64_t uring_block_device_size(int descriptor);
-
-// As martlet_handler_extension.probe.
-int uring_store_probe(const char *path, struct martlet_probe *answer);
+bool uring_store_go_direct(struct uring_store *store, uint32_t block_size, struct medium_reason *reason);
 
 // As martlet_handler_extension.block_status.
 int uring_store_status(

@@ -29,6 +29,8 @@ const char *check_operation_name(enum check_operation operation) {
     case CHECK_WRITE_SAME: return "writesame";
     case CHECK_COMPARE_AND_WRITE: return "caw";
     case CHECK_CDB: return "handle_cmd";
+    case CHECK_WRITE_ZEROES:
+    case CHECK_WRITE_ZEROES_MAY_UNMAP: return "write_zeroes";
     }
     return "command";
 }
@@ -173,6 +175,10 @@ static int call(struct tcmu_device *dev, struct check_command *self) {
     case CHECK_COMPARE_AND_WRITE:
         return check_handler.caw(dev, cmd, self->offset, self->length, self->vector, self->piece_count);
     case CHECK_CDB: return check_handler.handle_cmd(dev, cmd);
+    case CHECK_WRITE_ZEROES: return check_extension.write_zeroes(dev, cmd, self->offset, self->length, 0);
+    case CHECK_WRITE_ZEROES_MAY_UNMAP:
+        return check_extension.write_zeroes(
+            dev, cmd, self->offset, self->length, MARTLET_WRITE_ZEROES_MAY_UNMAP);
     }
     return TCMU_STS_INVALID_CMD;
 }
@@ -246,6 +252,11 @@ void check_completed(struct tcmu_device *dev, struct tcmur_cmd *cmd, int status)
         end(self, status);
     }
     pthread_mutex_unlock(&check_lock);
+}
+
+void check_command_cancel(int command) {
+    struct check_command *self = &check_commands[command];
+    check_extension.cancel(check_devices[self->device].host_device, &self->command);
 }
 
 bool check_command_wait(int command, unsigned milliseconds) {

@@ -152,6 +152,12 @@ int check_device_block_status(
     return check_extension.block_status(check_devices[device].host_device, offset, length, extents, capacity);
 }
 
+int check_device_health(int device, struct martlet_health *answer) {
+    memset(answer, 0, sizeof(*answer));
+    answer->size = sizeof(*answer);
+    return check_extension.health(check_devices[device].host_device, answer);
+}
+
 const void *check_device_map_read(int device, uint64_t offset, uint64_t length) {
     return check_extension.map_read(check_devices[device].host_device, offset, length);
 }

@@ -153,8 +153,8 @@ struct DeviceShape {
 
 /// Which callouts are there.
 struct Callouts {
-    let hasReconfig, hasCheckConfig, hasProbe, hasMapRead: Bool
-    let neverBlocks, isVectored, unmappedReadsZero, takesBatches: Bool
+    let hasReconfig, hasCheckConfig, hasProbe, hasMapRead, hasWriteZeroes, hasCancel, hasHealth: Bool
+    let neverBlocks, isVectored, unmappedReadsZero, zeroingUnmaps, takesBatches: Bool
 
     init(_ handler: Handler) {
         var table = unsafe HandlerInspection.callouts(of: handler)
@@ -164,6 +164,10 @@ struct Callouts {
         hasCheckConfig = unsafe table.check_config != nil
         hasProbe = unsafe extensionTable.probe != nil
         hasMapRead = unsafe extensionTable.map_read != nil
+        unsafe hasWriteZeroes = extensionTable.write_zeroes != nil
+        unsafe hasCancel = extensionTable.cancel != nil
+        unsafe hasHealth = extensionTable.health != nil
+        zeroingUnmaps = flags & UInt32(MARTLET_HANDLER_ZEROING_UNMAPS) != 0
         neverBlocks = flags & UInt32(MARTLET_HANDLER_NEVER_BLOCKS) != 0
         isVectored = flags & UInt32(MARTLET_HANDLER_VECTORED) != 0
         unmappedReadsZero = flags & UInt32(MARTLET_HANDLER_UNMAPPED_READS_ZERO) != 0

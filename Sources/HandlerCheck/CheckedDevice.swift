@@ -6,7 +6,7 @@ internal import HandlerABI
 /// How a command ended.
 struct CommandEnd {
     var status: Int32
-    /// Of a read, or of a CDB's data: all of the memory that the handler was given.
+    /// All of the memory that the handler was given.
     var bytes: [UInt8] = []
     var sense: [UInt8] = []
     /// Bytes changed beside the data; -1: the data of a write itself.
@@ -33,7 +33,6 @@ struct PendingCommand {
     var number: Int32
     var words: String
     var dataByteCount: Int
-    var takesData: Bool
 }
 
 /// An open device, driven raw.
@@ -99,8 +98,7 @@ final class CheckedDevice {
         if !cdb.isEmpty { unsafe check_command_set_cdb(number, cdb, cdb.count) }
         if mayStart { check_command_start(number) }
         return PendingCommand(
-            number: number, words: Self.words(operation, offset, length, cdb), dataByteCount: count,
-            takesData: operation == CHECK_READ || operation == CHECK_CDB)
+            number: number, words: Self.words(operation, offset, length, cdb), dataByteCount: count)
     }
 
     /// Starts what was made, all at once.
@@ -111,22 +109,20 @@ final class CheckedDevice {
     }
 
     /// Waits for the end. A command that does not end cannot be gone on from.
-    func end(_ command: PendingCommand) throws -> CommandEnd {
-        guard check_command_wait(command.number, UInt32(run.request.patienceMilliseconds)) else {
-            let whereabouts =
-                check_command_is_in_callout(command.number) ? "the callout has not returned" : "it was taken"
-            throw CaseStop.blocked(
-                rule: "completion.always",
-                seen: "\(command.words) has not ended after \(run.request.patienceMilliseconds) ms (\(whereabouts))")
-        }
+    private func wait(for command: PendingCommand) throws {
+        guard !check_command_wait(command.number, UInt32(run.request.patienceMilliseconds)) else { return }
+        let whereabouts =
+            check_command_is_in_callout(command.number) ? "the callout has not returned" : "it was taken"
+        throw CaseStop.blocked(
+            rule: "completion.always",
+            seen: "\(command.words) has not ended after \(run.request.patienceMilliseconds) ms (\(whereabouts))")
+    }
+
+    /// Takes the end of a command, and gives its memory back.
+    func end(_ command: PendingCommand, isJudged: Bool = true) throws -> CommandEnd {
+        try wait(for: command)
         var end = CommandEnd(status: check_command_status(command.number))
-        if command.takesData, command.dataByteCount > 0 {
-            unsafe end.bytes = [UInt8](unsafeUninitializedCapacity: command.dataByteCount) { room, count in
-                // As many bytes as the command has.
-                unsafe check_command_get_data(command.number, room.baseAddress!, room.count)
-                count = room.count
-            }
-        }
+        end.bytes = bytes(of: command)
         if end.status == Int32(TCMU_STS_PASSTHROUGH_ERR) {
             unsafe end.sense = [UInt8](unsafeUninitializedCapacity: Int(SENSE_BUFFERSIZE)) { room, count in
                 unsafe check_command_get_sense(command.number, room.baseAddress!, room.count)
@@ -136,9 +132,25 @@ final class CheckedDevice {
         var first = 0
         unsafe end.damage = check_command_damage(command.number, &first)
         end.firstDamage = first
-        judge(end, command)
+        if isJudged { judge(end, command) }
         check_command_release(command.number)
         return end
+    }
+
+    /// Waits for the end of a command, and keeps its memory, with other bytes in it.
+    func endAndKeep(_ command: PendingCommand, fill: UInt8) throws {
+        try wait(for: command)
+        check_command_fill(command.number, fill)
+    }
+
+    /// The data of a command that has ended.
+    private func bytes(of command: PendingCommand) -> [UInt8] {
+        guard command.dataByteCount > 0 else { return [] }
+        return unsafe [UInt8](unsafeUninitializedCapacity: command.dataByteCount) { room, count in
+            // As many bytes as the command has.
+            unsafe check_command_get_data(command.number, room.baseAddress!, room.count)
+            count = room.count
+        }
     }
 
     private func judge(_ end: CommandEnd, _ command: PendingCommand) {
@@ -171,6 +183,7 @@ final class CheckedDevice {
         case CHECK_FLUSH: "a flush"
         case CHECK_UNMAP: "an unmap of \(length) bytes at byte \(offset)"
         case CHECK_WRITE_SAME: "a writesame over \(length) bytes at byte \(offset)"
+        case CHECK_WRITE_ZEROES, CHECK_WRITE_ZEROES_MAY_UNMAP: "a write_zeroes of \(length) bytes at byte \(offset)"
         case CHECK_COMPARE_AND_WRITE: "a caw of \(length) bytes at byte \(offset)"
         default: "a CDB \(cdb.map(hexadecimal).joined(separator: " "))"
         }

@@ -24,6 +24,7 @@ struct ConformanceCase: Sendable {
     static let all =
         LoadCases.all + LifeCycleCases.all + AttributeCases.all + DataCases.all + MemoryCases.all + BoundsCases.all
         + CompletionCases.all + ConcurrencyCases.all + RangeCases.all + CompareAndWriteCases.all + ExtensionCases.all
+        + ZeroesAndCareCases.all
         + ResizeCases.all + CDBCases.all + FlushCases.all + MannersCases.all
 
     static func named(_ name: String) -> ConformanceCase? { all.first { $0.name == name } }

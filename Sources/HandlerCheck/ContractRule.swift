@@ -104,6 +104,9 @@ public struct ContractRule: Sendable, Equatable {
         ContractRule(
             "memory.source", owner: "memory.source", "A write leaves its data in memory as it is.", memory),
         ContractRule(
+            "memory.after", owner: "memory.after",
+            "Command and data are gone once the command has ended: the handler touches neither.", memory),
+        ContractRule(
             "concurrency.lost", owner: "concurrency.disjoint",
             "Commands under way at the same time on different blocks do not disturb each other.", threads),
         ContractRule(
@@ -120,6 +123,15 @@ public struct ContractRule: Sendable, Equatable {
     ]
 
     private static let extended: [ContractRule] = [
+        ContractRule(
+            "zeroes.written", owner: "zeroes.written",
+            "write_zeroes, with and without MAY_UNMAP, leaves zeroes in its range and nothing else changed.", door),
+        ContractRule(
+            "cancel.ends", owner: "cancel.ends",
+            "A command that cancel was called for ends once, and TCMU_STS_OK only if it was done.", door),
+        ContractRule(
+            "health.answers", owner: "health.answers",
+            "health answers 0 with a state that has a meaning, or -errno; a state that is not good has a reason.", door),
         ContractRule("unmap.others", owner: "unmap.range", "unmap changes its range and nothing else.", core),
         ContractRule(
             "unmap.zeroes", owner: "unmap.zeroes",

@@ -30,32 +30,3 @@ struct SeededGenerator: RandomNumberGenerator {
         return Array(bytes.prefix(count))
     }
 }
-
-/// The file that a configuration string names, where it names one: what stands behind the subtype, or behind an @.
-struct StorePath {
-    let config: String
-    /// Nil: the store is no file, as far as can be seen.
-    let path: String?
-
-    init(config: String) {
-        self.config = config
-        let rest = config.drop { $0 != "/" }.dropFirst()
-        let tail = rest.lastIndex(of: "@").map { rest[rest.index(after: $0)...] } ?? rest
-        path = tail.first == "/" ? String(tail.prefix { $0 != ";" }) : nil
-    }
-
-    /// The same string with another file.
-    func replacing(_ other: String) -> String? {
-        guard let path, let range = config.range(of: path) else { return nil }
-        return config.replacingCharacters(in: range, with: other)
-    }
-}
-
-// The standard library has neither of these.
-extension String {
-    fileprivate func range(of part: String) -> Range<String.Index>? { ranges(of: part).last }
-
-    fileprivate func replacingCharacters(in range: Range<String.Index>, with other: String) -> String {
-        String(self[..<range.lowerBound]) + other + String(self[range.upperBound...])
-    }
-}

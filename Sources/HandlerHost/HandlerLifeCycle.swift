@@ -148,9 +148,9 @@ extension HandlerDevice {
         lifeCycle.withLock {
             guard isOpenInHandler else { return }
             isOpenInHandler = false
-            gate.close()
             activity.store(Activity.close, ordering: .releasing)
             defer { activity.store(Activity.none, ordering: .releasing) }
+            gate.close()
             endBatches()
             unsafe handler.callouts.close?(device)
         }
@@ -183,16 +183,6 @@ extension HandlerDevice {
         closeInHandler()
         destroy()
         activity.store(Activity.gone, ordering: .releasing)
-    }
-
-    /// Closes all of `devices` at the same time: one whose handler hangs keeps no other from its last flush. Blocks.
-    public static func close(_ devices: [HandlerDevice]) {
-        let threads = devices.compactMap { device in
-            try? HostThread.start("\(device.handler.subtype)-close") { device.close() }
-        }
-        // Those for which there was no thread; nothing happens to the others.
-        if threads.count < devices.count { for device in devices { device.close() } }
-        for thread in threads { thread.join() }
     }
 
     private func stopMaintenance() {

@@ -79,3 +79,20 @@ struct HostThread: Sendable {
     /// Waits for its end. Once.
     func join() { _ = pthread_join(thread, nil) }
 }
+
+/// Works that may take as long as a handler likes.
+public enum HandlerThreads {
+    /// Does all of `works` at the same time, each in a thread of its name, and waits for all: one that hangs keeps no
+    /// other from its end.
+    public static func perform(_ works: [(name: String, body: @Sendable () -> Void)]) {
+        var threads: [HostThread] = []
+        for work in works {
+            if let thread = try? HostThread.start(work.name, work.body) {
+                threads.append(thread)
+            } else {
+                work.body()
+            }
+        }
+        for thread in threads { thread.join() }
+    }
+}

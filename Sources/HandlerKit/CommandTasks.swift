@@ -10,21 +10,9 @@ final class CommandTasks: Sendable {
         var runningCount = 0
         /// By the address of the command, as long as it is not completed.
         var tasks: [UInt: Task<Void, Never>] = [:]
-        /// Commands that wait for one, oldest first from `firstWaiting` on.
-        var waiting: [AsyncCommand] = []
-        var firstWaiting = 0
+        /// Commands that wait for one.
+        var waiting = Queue<AsyncCommand>()
         var isAwaited = false
-
-        mutating func takeWaiting() -> AsyncCommand? {
-            guard firstWaiting < waiting.count else { return nil }
-            let command = waiting[firstWaiting]
-            firstWaiting += 1
-            if firstWaiting == waiting.count {
-                waiting.removeAll(keepingCapacity: true)
-                firstWaiting = 0
-            }
-            return command
-        }
     }
 
     let executor: DeviceExecutor
@@ -63,7 +51,7 @@ final class CommandTasks: Sendable {
 
     private func ended(on device: OpenDevice) {
         let isLast = state.withLock { state in
-            if let next = state.takeWaiting() {
+            if let next = state.waiting.takeFirst() {
                 start(next, on: device, &state)
                 return false
             }
@@ -78,8 +66,7 @@ final class CommandTasks: Sendable {
         var removed: AsyncCommand?
         let task = state.withLock { (state) -> Task<Void, Never>? in
             if let task = state.tasks[key] { return task }
-            let index = state.waiting[state.firstWaiting...].firstIndex { $0.key == key }
-            if let index { removed = state.waiting.remove(at: index) }
+            removed = state.waiting.take { $0.key == key }
             return nil
         }
         // Without the lock: both call what the handler's author, or the host, has put there.

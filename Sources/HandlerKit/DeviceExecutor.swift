@@ -10,9 +10,7 @@ internal import Synchronization
 /// the whole server. Here it holds up its own device.
 final class DeviceExecutor: TaskExecutor {
     private struct State {
-        /// Jobs, oldest first from `first` on.
-        var jobs: [UnownedJob] = []
-        var first = 0
+        var jobs = Queue<UnownedJob>()
         var isStopping = false
         var runningThreadCount = 0
     }
@@ -68,16 +66,7 @@ final class DeviceExecutor: TaskExecutor {
 
     /// Nil: the thread shall end. There is a token for each job, and those that end threads come last.
     private func take() -> UnownedJob? {
-        state.withLock { state in
-            guard state.first < state.jobs.count else { return nil }
-            let job = state.jobs[state.first]
-            state.first += 1
-            if state.first == state.jobs.count {
-                state.jobs.removeAll(keepingCapacity: true)
-                state.first = 0
-            }
-            return job
-        }
+        state.withLock { $0.jobs.takeFirst() }
     }
 }
 

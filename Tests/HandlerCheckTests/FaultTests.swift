@@ -50,6 +50,39 @@ struct FaultTests {
             fault: "SPINS_IN_OPEN", caught: "life.rounds", words: "in open", timeoutSeconds: 4),
     ]
 
+    /// These, too; tried with their own case and a few more.
+    static let more = [
+        Planted(fault: "REASON_IS_CONSTANT", caught: "load.check-config", words: "SIGABRT"),
+        Planted(fault: "PROBE_MAKES_STORE", caught: "load.probe", words: "the store had -1 bytes before"),
+        Planted(fault: "OPENS_WHAT_IS_NOT_THERE", caught: "life.missing", words: "which is not negative"),
+        Planted(fault: "SHARES_ONE_STORE", caught: "life.two", words: "after the other device was written"),
+        Planted(fault: "SETS_NO_SIZE", caught: "attributes.sane", words: "there are 0 blocks"),
+        Planted(fault: "HIDES_WRITE_CACHE", caught: "attributes.write-cache", words: "the write cache is off"),
+        Planted(fault: "SHORTENS_LONG_WRITES", caught: "data.lengths", words: "byte(s) differ"),
+        Planted(fault: "CONFUSES_BLOCK_SIZES", caught: "data.block-sizes", words: "in blocks of 2048 bytes"),
+        Planted(fault: "TOUCHES_DATA_LATE", caught: "memory.after", words: "after its end"),
+        Planted(fault: "TEARS_WRITES", caught: "concurrency.overlap", words: "a mixture of them"),
+        Planted(fault: "FILLS_TOO_LITTLE", caught: "writesame.fills", words: "after a writesame over"),
+        Planted(fault: "CAW_WRITES_ANYWAY", caught: "caw.compares", words: "last byte differs ended with TCMU_STS_OK"),
+        Planted(fault: "EXTENT_OF_NOTHING", caught: "status.extents", words: "no whole blocks"),
+        Planted(fault: "ZEROES_TOO_MUCH", caught: "zeroes.written", words: "after a write_zeroes"),
+        Planted(fault: "HEALTH_WITHOUT_REASON", caught: "health.answers", words: "without a reason"),
+        Planted(fault: "ACCEPTS_ANY_CHANGE", caught: "resize.unknown", words: "which means nothing"),
+        Planted(fault: "ANSWERS_UNKNOWN_CDB", caught: "cdb.unknown", words: "the operation code 99 ended OK"),
+        Planted(fault: "KEEPS_IN_MEMORY", caught: "flush.kill", words: "were not there after kill -9"),
+    ]
+
+    @Test("Every case has a fault that it is there for", arguments: more)
+    func caughtAmongFew(_ planted: Planted) throws {
+        let folder = try StoreFolder(inMemory: true)
+        let handler = try FaultyHandler.compile(planted.fault, threads: planted.threads, in: folder)
+        let only = ["load.probe", "life.rounds", planted.caught, "data.random", "unmap.zeroes", "flush.recorded"]
+        let report = try Program.check(handler, "faulty/\(folder.file("disk"))", only: only)
+        #expect(report.failures.map(\.name) == [planted.caught], "\(report)")
+        let findings = report[planted.caught]?.findings ?? []
+        #expect(findings.contains { $0.seen.contains(planted.words) }, "\(report)")
+    }
+
     @Test("A planted fault is caught by the case that is there for it, and no other case fails", arguments: planted)
     func caught(_ planted: Planted) throws {
         let folder = try StoreFolder(inMemory: true)

@@ -90,6 +90,59 @@ struct HandlerKitLifeCycleTests {
         #expect(collector.count(of: "that is ignored") == 0)
     }
 
+    @Test("A cancelled command ends early: in its task, or in line for one")
+    func cancels() throws {
+        let collector = Collector()
+        let device = try KitPlugin.asynchronous.open("gate", collector)
+        let requests = waitingReads(10, on: device)
+        #expect(collector.waits(for: "8 are at the gate"))
+        // The last has no task; the first has.
+        for request in [requests[9], requests[0]] {
+            request.request.cancel(on: device)
+            request.loop.wait(for: request.request)
+            #expect(request.request.outcome == .failed(.busy, nil))
+        }
+        try device.resize(byteCount: 2 * KitPlugin.byteCount)
+        for request in requests[1..<9] {
+            request.loop.wait(for: request.request)
+            #expect(request.request.outcome == .good)
+        }
+        device.close()
+        #expect(collector.count(of: "that is ignored") == 0)
+    }
+
+    @Test("Commands that are cancelled while they end, end once")
+    func cancelRaces() throws {
+        let collector = Collector()
+        let device = try KitPlugin.asynchronous.open("", collector)
+        for round in 0..<500 {
+            let requests = (0..<4).map { TestRequest(.read, at: UInt64($0) * 512, byteCount: 512) }
+            let underWay = requests.filter { !$0.start(on: device) }
+            device.submissionsEnded()
+            for (index, request) in underWay.enumerated() where (round + index) % 3 != 0 {
+                request.request.cancel(on: device)
+            }
+            for request in underWay { request.loop.wait(for: request.request) }
+            let isEnded = requests.allSatisfy { [.good, .failed(.busy, nil)].contains($0.request.outcome) }
+            #expect(isEnded)
+        }
+        device.close()
+        #expect(collector.count(of: "that is ignored") == 0)
+    }
+
+    @Test("A handler's health is the device's", arguments: KitPlugin.allCases)
+    func health(_ plugin: KitPlugin) throws {
+        func health(_ words: String) throws -> DeviceHealth {
+            let device = try plugin.open(words)
+            defer { device.close() }
+            return device.health
+        }
+        #expect(try health("") == .good && health("errors") == .good)
+        #expect(try health("degraded") == DeviceHealth(.degraded, "half of it is gone"))
+        guard plugin == .blocking else { return }
+        #expect(try health("failed") == DeviceHealth(.failed, "all of it is gone"))
+    }
+
     @Test("Closing waits for the tasks")
     func closeWhileBusy() throws {
         let collector = Collector()

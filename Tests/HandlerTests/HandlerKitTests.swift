@@ -128,8 +128,18 @@ struct HandlerKitTests {
         #expect(status.run(on: device) == .good)
         #expect(status.request.extents.map(\.byteCount) == [512, 512, 1024, 512, 512])
         #expect(status.request.extents.map(\.isMapped) == [false, true, false, true, false])
+        for (mayUnmap, isMapped) in [(false, [true, false]), (true, [false])] {
+            let zeroes = TestRequest(.writeZeroes, at: 1024, extent: 2048)
+            zeroes.request.mayUnmap = mayUnmap
+            #expect(zeroes.run(on: device) == .good)
+            #expect(device.read(2048, at: 1024).bytes == [UInt8](repeating: 0, count: 2048))
+            #expect(TestRequest(.writeZeroes, at: 1 << 20, extent: 512).run(on: device) != .good)
+            let extents = TestRequest(.blockStatus, at: 1024, extent: 3072)
+            #expect(extents.run(on: device) == .good)
+            #expect(extents.request.extents.map(\.isMapped) == isMapped)
+        }
         let calls = KitRequest.answerCalls.words(on: device)
-        #expect(calls.contains("blockStatus 1") && calls.contains("writeSame 1"))
+        #expect(calls.contains("blockStatus 3") && calls.contains("writeSame 1") && calls.contains("writeZeroes 2"))
     }
 
     @Test("COMPARE AND WRITE writes what matches, and tells where it does not", arguments: KitPlugin.allCases)

@@ -127,4 +127,19 @@ struct PluginTests {
         for read in waiting { read.loop.wait(for: read.request) }
         for (index, read) in reads.enumerated() { #expect(read.bytes == block("block \(index)", byteCount: 4096)) }
     }
+
+    @Test("What plugins share is hidden in each of them: none meets another's", arguments: ["ram", "aio", "uring"])
+    func hidden(_ subtype: String) throws {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["nm", "-D", "--defined-only", "\(Plugins.folder)/libhandler_\(subtype).so"]
+        process.standardOutput = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        let names = text.split(separator: "\n").compactMap { $0.split(separator: " ").last }
+        #expect(names.contains("handler_init") && names.contains("martlet_handler_extension"), "\(text)")
+        #expect(!names.contains { $0.hasPrefix("medium_") || $0.hasPrefix("\(subtype)_") }, "\(text)")
+    }
 }

@@ -133,6 +133,19 @@ struct RefusalTests {
         #expect(results.map { $0.refusal == nil } == [false])
     }
 
+    @Test("A handler whose library is not installed is refused by the loader's words: which library, and what to do")
+    func missingLibrary() throws {
+        let folder = try TestFolder()
+        let library = try Compiler.compile("broken.c", to: "libabsent.so.1", in: folder, ["FAULT=1"])
+        try Compiler.compile(
+            "broken.c", to: "handler_x.so", in: folder, ["FAULT=0"], linking: ["-Wl,--no-as-needed", library])
+        try FileManager.default.removeItem(atPath: library)
+        let refusal = try words(folder)
+        #expect(
+            refusal.contains("libabsent.so.1: cannot open shared object file")
+                && refusal.hasSuffix("install what it needs"))
+    }
+
     @Test("A trial is asked after the symbols and before any code of the file runs, and its sentence is the refusal")
     func trial() throws {
         let folder = try TestFolder()

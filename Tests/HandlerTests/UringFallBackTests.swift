@@ -136,7 +136,7 @@ struct UringFallBackTests {
         #expect(try words(none, empty) == ["\(empty) is empty: configure the size that it shall have"])
         #expect(
             try words(UringHost(mode: .readonly), empty) == ["\(empty) is empty, and the device is read only"])
-        #expect(try words(none, file) == ["1000 bytes are no multiple of the block size, 4096"])
+        #expect(try words(none, file) == ["\(file): 1000 bytes are no multiple of the block size, 4096"])
         #expect(
             try words(far, file) == [
                 "\(file) has 1000 bytes, but 1048576 are configured: leave the size out, or name another file"

@@ -15,11 +15,12 @@ extension Interoperability {
             try author.shell(
                 "cc -shared -fPIC -O2 -Wall -Werror -o handler_slice.so handler_slice.c "
                     + "$(pkg-config --cflags martlet-handler)")
+            let media = try author.folder.write([UInt8](repeating: 0, count: 16 << 20), to: "check.img")
+            try author.check(
+                "handler_slice.so", config: "slice/4096:\(media)", secondConfig: "slice/8388608:\(media)")
             let others = [UInt8](repeating: 0xEE, count: 4096)
             let part = [UInt8](repeating: 0, count: 4 << 20)
             let disk = try author.folder.write(others + part + others, to: "disk.img")
-            try author.check("handler_slice.so", config: "slice/4096:\(disk)")
-            try author.folder.write(others + part + others, to: "disk.img")
             try author.serve("slice/4096:\(disk),size=4M", from: "")
             // Nothing beside the part has changed, and the part has.
             let bytes = try author.folder.read("disk.img")
@@ -55,9 +56,24 @@ extension Interoperability {
             #expect(FileManager.default.fileExists(atPath: author.folder.file("root/handlers/handler_tape.so")))
         }
 
+        @Test("An installed Martlet writes folders that build against what was installed with it")
+        func newFromPrefix() throws {
+            let author = try Author()
+            let prefix = author.folder.file("prefix")
+            try author.run(Author.sources + "/scripts/install.sh", Author.prefix, prefix)
+            try author.run(prefix + "/bin/martlet", "handler", "new", "disc", "--language", "swift")
+            let package = try String(decoding: author.folder.read("disc/Package.swift"), as: UTF8.self)
+            #expect(package.contains("\(prefix)/share/martlet/handler-kit"))
+            try author.run("swift", "package", "describe", in: "disc")
+            try author.run(prefix + "/bin/martlet", "handler", "new", "reel", "--language", "c")
+            try author.run("make", in: "reel")
+            try author.run("make", "install", in: "reel")
+            let listing = try author.run(prefix + "/bin/martlet", "handlers")
+            #expect(listing.contains("\(prefix)/lib/martlet/handlers/handler_reel.so"))
+        }
+
         /// One folder for both, because building the kit takes the time.
-        @Test(
-            "What martlet handler new writes in Swift builds and serves, and so does the guide's handler in its place")
+        @Test("What martlet handler new writes in Swift passes its test and serves, and so does the guide's handler")
         func newInSwift() throws {
             let author = try Author()
             let began = ContinuousClock.now

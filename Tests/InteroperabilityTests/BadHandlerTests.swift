@@ -41,6 +41,29 @@ extension Interoperability {
             #expect(listing.output.contains("file") && listing.output.contains("ram"))
         }
 
+        @Test("A handler that does not tell its generation is served when the command line or the file vouches for it")
+        func trusted() throws {
+            let handler = try BadHandler("FAULT=12", source: "broken.c")
+            let refused = try refusal(["broken/x,size=1M"] + handler.options)
+            #expect(refused.contains("--trust-handler \(handler.path)"))
+            let server = try MartletServer(
+                "broken/x,size=1M", options: handler.options + ["--trust-handler", handler.path])
+            try server.stop()
+            let file = try handler.folder.write(
+                """
+                devices: {one: {backstore: broken/x, size: 1M}}
+                targets: {"iqn.2026-11.org.martlet:trust": {luns: {0: one}}}
+                trusted-handlers: [\(handler.path)]
+                """.utf8, to: "martlet.yaml")
+            let configured = try MartletServer(
+                ["ram/1M"], options: handler.options + ["--config", file], fileLUNCount: 1)
+            try configured.stop()
+            try handler.folder.write("trusted-handlers: [/nowhere/handler_x.so]\n".utf8, to: "martlet.yaml")
+            #expect(
+                try refusal(["--config", file]).contains("martlet.yaml:1: there is no handler /nowhere/handler_x.so"))
+            #expect(try refusal(["ram/1M", "--trust-handler", "/nowhere"]).contains("--trust-handler /nowhere"))
+        }
+
         @Test("Without a trial a handler runs in the server at once; one that is shipped has none")
         func noTrial() throws {
             let handler = try BadHandler("START=1")

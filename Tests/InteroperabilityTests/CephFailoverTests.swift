@@ -91,7 +91,11 @@ extension Interoperability {
             let images = try (0..<2).map { _ in try CephImage() }
             let units = try images.map { try $0.unit() }
             let first = try MartletServer(units)
-            let sessions = try first.urls.map { try WireSession($0) }
+            let sessions = try first.urls.enumerated().map { number, url in
+                var options = WireSession.Options()
+                options.qualifier = UInt16(number + 1)
+                return try WireSession(url, options)
+            }
             for session in sessions { try session.write(lba: 0, Block.content(lba: 0, generation: 1)) }
             let second = try MartletServer(units[0])
             try WireSession(second.url).write(lba: 0, Block.content(lba: 0, generation: 2))

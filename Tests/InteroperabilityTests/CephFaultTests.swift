@@ -18,7 +18,7 @@ extension Interoperability {
             kill(osd, SIGSTOP)
             let start = Date()
             let commands = [
-                Command.read16(lba: 0, blockCount: 8), .write16(lba: 0, content), .read16(lba: 8192, blockCount: 1),
+                Command.read16(lba: 0, blockCount: 8), .write16(lba: 0, content), .read16(lba: 4, blockCount: 1),
             ]
             let outcomes = Result { try session.perform(commands) }
             kill(osd, SIGCONT)
@@ -48,7 +48,7 @@ extension Interoperability {
             let server = try MartletServer(try image.unit())
             let session = try WireSession(server.url)
             var workload = Workload(session, first: 0, blockCount: 16384, seed: seed)
-            for _ in 0..<3 {
+            for _ in 0..<2 {
                 let restart = InBackground {
                     kill(try Ceph.osd(), SIGKILL)
                     try Ceph.rig("up")

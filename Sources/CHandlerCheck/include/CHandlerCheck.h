@@ -28,7 +28,10 @@ enum check_operation {
     CHECK_UNMAP,
     CHECK_WRITE_SAME,
     CHECK_COMPARE_AND_WRITE,
-    CHECK_CDB
+    CHECK_CDB,
+    // Of zeroes, without and with MARTLET_WRITE_ZEROES_MAY_UNMAP.
+    CHECK_WRITE_ZEROES,
+    CHECK_WRITE_ZEROES_MAY_UNMAP
 };
 
 // How the memory of a command's data lies. All of it begins on a page.
@@ -93,6 +96,10 @@ int check_device_reconfigure(int device, int type);
 // What block_status returned.
 int check_device_block_status(
     int device, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
+// What health returned.
+int check_device_health(int device, struct martlet_health *answer);
+// cancel, for a command that was started; whether it has ended by now or not.
+void check_command_cancel(int command);
 // What map_read returned.
 const void *check_device_map_read(int device, uint64_t offset, uint64_t length);
 

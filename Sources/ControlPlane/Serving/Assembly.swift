@@ -43,9 +43,15 @@ struct Assembly: Sendable {
     func close() { Self.close(devices) }
 
     private static func close(_ devices: [OpenDevice]) {
-        // Filters stay in memory until the stores are closed.
-        for each in devices { each.filters?.close() }
-        HandlerDevice.close(devices.map(\.device))
+        HandlerThreads.perform(
+            devices.map { each in
+                let close: @Sendable () -> Void = {
+                    // Filters stay in memory until the store is closed.
+                    each.filters?.close()
+                    each.device.close()
+                }
+                return ("\(each.device.handler.subtype)-close", close)
+            })
     }
 
     /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.

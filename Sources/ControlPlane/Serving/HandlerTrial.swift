@@ -42,7 +42,8 @@ public struct HandlerTrial: Sendable {
         switch TrialChild.start(arguments) {
         case .success(let started): child = started
         case .failure(let error):
-            return "\(path) is not loaded, because the process for its trial cannot be started: \(error)"
+            return "\(path) is not loaded, because the process for its trial cannot be started: \(error); "
+                + "--handler-trial 0 leaves trials out"
         }
         let ending = child.wait(seconds: seconds)
         let report = TrialReport(child.report)

@@ -56,7 +56,9 @@ final class TrialChild {
         while true {
             readReport()
             // Only this object waits for the process, and once.
-            if unsafe waitpid(process, &status, clinux_wait_no_hang) == process { break }
+            let ended = unsafe waitpid(process, &status, clinux_wait_no_hang)
+            // A parent that ignores SIGCHLD has its children's endings thrown away: then the report alone tells.
+            if ended == process || ended < 0 && clinux_errno() == ECHILD { break }
             let now = clinux_monotonic_nanoseconds()
             guard now < deadline else {
                 endGroup()

@@ -63,7 +63,12 @@ enum LifeCycleCases {
     /// same string.
     private static func secondShape(_ run: CaseRun) throws -> (shape: DeviceShape, toRemove: String?) {
         if let config = run.request.secondConfig { return (try run.shape(config: config), nil) }
-        guard let path = run.store.path else { return (try run.shape(), nil) }
+        guard let path = run.store.path else {
+            guard run.store.isPrivate else {
+                throw CaseStop.skip("there is no second store: give one with --second-config")
+            }
+            return (try run.shape(), nil)
+        }
         let other = path + ".martlet-check"
         guard run.callouts.hasProbe, unsafe access(other, F_OK) != 0, let config = run.store.replacing(other) else {
             throw CaseStop.skip("there is no second store: give one with --second-config")

@@ -8,6 +8,7 @@ enum MemoryCases {
     static let all = [
         ConformanceCase("memory.bounds", "touches no byte beside the data", bounds),
         ConformanceCase("memory.source", "leaves the data of a write as it is", source),
+        ConformanceCase("memory.after", "leaves the memory of a command alone once it has ended", after),
     ]
 
     private static func bounds(_ run: CaseRun) throws {
@@ -39,5 +40,34 @@ enum MemoryCases {
             let end = try device.end(try device.startWrite(data, at: start, layout: .watched))
             guard end.isOK else { continue }
         }
+    }
+
+    /// The host gives the memory of an ended command to the next at once. Here it is filled with other bytes instead,
+    /// and looked at a little later.
+    private static func after(_ run: CaseRun) throws {
+        let device = try run.openForBlocks()
+        let (start, room) = device.area(64 * 4096)
+        let count = room / 4096
+        guard count > 0 else { throw CaseStop.skip("the medium is too small") }
+        let data = run.random.bytes(count * 4096)
+        let writes = try (0..<count).map { index -> PendingCommand in
+            let part = Array(data[(index * 4096)..<((index + 1) * 4096)])
+            return try device.startWrite(part, at: start + UInt64(index * 4096))
+        }
+        for write in writes { try device.endAndKeep(write, fill: 0xDD) }
+        let reads = try (0..<count).map { index -> PendingCommand in
+            try device.startRead(at: start + UInt64(index * 4096), 4096)
+        }
+        for read in reads { try device.endAndKeep(read, fill: 0xDD) }
+        check_pause(UInt32(CaseProcess.lingerMilliseconds))
+        for command in writes + reads {
+            let end = try device.end(command, isJudged: false)
+            let changed = end.bytes.count { $0 != 0xDD }
+            if changed > 0 {
+                run.finding("memory.after", "\(command.words) changed \(changed) byte(s) of its memory after its end")
+            }
+        }
+        try DataCases.expectAll(
+            device, data, at: start, rule: "memory.after", "whose write was given other memory after its end")
     }
 }

@@ -24,6 +24,8 @@ static int lose(void) {
 struct later {
     struct tcmu_device *dev;
     struct tcmur_cmd *cmd;
+    // A byte that is cleared.
+    char *byte;
     int descriptor;
     void *data;
     size_t length;
@@ -36,6 +38,7 @@ static void *do_later(void *argument) {
     struct later *later = argument;
     usleep(50000);
     if (later->cmd != NULL) tcmur_cmd_complete(later->dev, later->cmd, TCMU_STS_OK);
+    if (later->byte != NULL) *later->byte = 0;
     if (later->data != NULL) {
         if (pwrite(later->descriptor, later->data, later->length, later->offset) < 0) perror("pwrite");
         free(later->data);
@@ -60,6 +63,8 @@ __attribute__((unused)) static void write_later(int descriptor, void *data, size
     __atomic_add_fetch(&writes_to_come, 1, __ATOMIC_RELAXED);
     start((struct later){.descriptor = descriptor, .data = data, .length = length, .offset = offset});
 }
+
+__attribute__((unused)) static void clear_later(char *byte) { start((struct later){.byte = byte}); }
 
 static void wait_for_writes(void) {
     while (__atomic_load_n(&writes_to_come, __ATOMIC_ACQUIRE) > 0) usleep(1000);

@@ -112,10 +112,15 @@ static void scribble(struct tcmur_cmd *cmd, struct iovec *iovec) {
     cmd->requested = (size_t)-1;
 }
 
+// What handlers with direct I/O lean on: one element, page-aligned.
+static bool is_as_promised(const struct iovec *iovec, size_t count, size_t length) {
+    return count == 1 && iovec->iov_len == length && (uintptr_t)iovec->iov_base % 4096 == 0;
+}
+
 static int bad_read(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, struct iovec *iovec, size_t count, size_t length, off_t offset) {
     struct store *store = tcmur_dev_get_private(dev);
-    (void)count;
+    if (!is_as_promised(iovec, count, length)) return TCMU_STS_HW_ERR;
     memcpy(iovec->iov_base, store->medium + offset, length);
     if (strcmp(store->word, "never") == 0) {
         if (THREADS > 0) while (1) pause();
@@ -136,7 +141,7 @@ static int bad_read(
 static int bad_write(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, struct iovec *iovec, size_t count, size_t length, off_t offset) {
     struct store *store = tcmur_dev_get_private(dev);
-    (void)count;
+    if (!is_as_promised(iovec, count, length)) return TCMU_STS_HW_ERR;
     memcpy(store->medium + offset, iovec->iov_base, length);
     if (strcmp(store->word, "scribbles") == 0) scribble(cmd, iovec);
     return end(dev, cmd, TCMU_STS_OK);

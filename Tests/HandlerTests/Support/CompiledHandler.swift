@@ -35,12 +35,12 @@ enum Compiler {
     /// `source`: a file in Handlers; `defines`: NAME or NAME=VALUE.
     @discardableResult
     static func compile(
-        _ source: String, to output: String, in folder: TestFolder, _ defines: [String]
+        _ source: String, to output: String, in folder: TestFolder, _ defines: [String], linking: [String] = []
     ) throws -> String {
         let path = folder.file(output)
         try run(
             ["-O1", "-D_GNU_SOURCE", "-o", path] + defines.map { "-D\($0)" }
-                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"])
+                + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"] + linking)
         return path
     }
 
@@ -48,12 +48,17 @@ enum Compiler {
     static func compilePlugin(
         _ name: String, with source: String, wrapping wrapped: [String], libraries: [String], in folder: TestFolder
     ) throws {
-        let plugin = tests.appendingPathComponent("../../Plugins/\(name)").standardizedFileURL
-        let files = try FileManager.default.contentsOfDirectory(atPath: plugin.path).filter { $0.hasSuffix(".c") }
+        // What the plugins over files share is part of each of them.
+        let plugins = tests.appendingPathComponent("../../Plugins").standardizedFileURL
+        let folders = [plugins.appendingPathComponent(name), plugins.appendingPathComponent("medium")]
+        let files = try folders.flatMap { folder in
+            try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".c") }
+                .map { folder.appendingPathComponent($0).path }
+        }
         try run(
-            ["-O1", "-I\(plugin.path)", "-I\(plugin.path)/include", "-o", folder.file("handler_\(name).so")]
-                + wrapped.map { "-Wl,--wrap=\($0)" }
-                + files.map { plugin.appendingPathComponent($0).path }
+            ["-O1", "-o", folder.file("handler_\(name).so")]
+                + folders.flatMap { ["-I\($0.path)", "-I\($0.path)/include"] }
+                + wrapped.map { "-Wl,--wrap=\($0)" } + files
                 + [tests.appendingPathComponent("Handlers/\(source)").path, "-lpthread"] + libraries.map { "-l\($0)" })
     }
 

@@ -15,10 +15,12 @@ struct Author {
     static let prefix = URL(fileURLWithPath: MartletServer.path).deletingLastPathComponent()
         .deletingLastPathComponent().path
 
+    /// The checkout.
+    static let sources = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../..").standardized.path
+
     /// The first block of code in `language` behind the heading `heading` of docs/writing-a-handler.md.
     static func code(_ language: String, under heading: String) throws -> String {
-        let guide = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../docs/writing-a-handler.md")
-        let text = try String(contentsOf: guide.standardized, encoding: .utf8)
+        let text = try String(contentsOfFile: sources + "/docs/writing-a-handler.md", encoding: .utf8)
         guard let section = text.range(of: "\n## \(heading)\n"),
             let start = text.range(of: "\n```\(language)\n", range: section.upperBound..<text.endIndex),
             let end = text.range(of: "\n```\n", range: start.upperBound..<text.endIndex)
@@ -46,8 +48,10 @@ struct Author {
     }
 
     /// Runs `martlet check`, which must find nothing wrong.
-    func check(_ handler: String, config: String, size: String = "4M") throws {
-        try run(MartletServer.path, "check", folder.file(handler), "--config", config, "--size", size, "--quick")
+    func check(_ handler: String, config: String, secondConfig: String? = nil) throws {
+        let second = secondConfig.map { "--second-config '\($0)'" } ?? ""
+        try shell(
+            "\"$MARTLET\" check '\(folder.file(handler))' --config '\(config)' \(second) --size 4M --quick")
     }
 
     /// Serves `unit` by a handler in `subfolder`, and verifies random data of an initiator's.

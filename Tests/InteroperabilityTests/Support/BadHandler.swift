@@ -13,7 +13,11 @@ struct BadHandler {
         let tests = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized.path
         let result = try Program.run(
             "/usr/bin/env",
-            ["cc", "-shared", "-fPIC", "-std=gnu11", "-w", "-D_GNU_SOURCE", "-I\(tests)/../Sources/HandlerABI/include"]
+            [
+                "cc", "-shared", "-fPIC", "-std=gnu11", "-w", "-D_GNU_SOURCE",
+                "-I\(tests)/../Sources/HandlerABI/include",
+                "-I\(tests)/../Sources/HandlerABI/include/tcmu-runner",
+            ]
                 + defines.map { "-D\($0)" } + ["-o", path, "\(tests)/HandlerTests/Handlers/\(source)", "-lpthread"])
         guard result.succeeded else { throw HarnessError("cc: \(result.summary)") }
     }

@@ -42,8 +42,9 @@ extension Trait where Self == ConditionTrait {
     static var needsCeph: Self { .enabled(if: Ceph.conf != nil, "MARTLET_CEPH_CONF is not set; make interop sets it") }
 }
 
-/// An image of one test's own in the pool "rbd", removed when the test is done.
-final class CephImage {
+/// An image of one test's own in the pool "rbd". It stays until the cluster goes: Ceph removes none that a server which
+/// was killed may still watch.
+struct CephImage {
     /// "rbd/NAME" or "rbd/NAMESPACE/NAME".
     let path: String
 
@@ -53,12 +54,6 @@ final class CephImage {
         var arguments = ["create", path, "--size", "\(megabytes)M"]
         if let features { arguments += ["--image-feature", features] }
         try Ceph.run("rbd", arguments)
-    }
-
-    deinit {
-        // A server that was killed may still count as a watcher: the whole cluster goes at the end.
-        _ = try? Ceph.run("rbd", ["snap", "purge", "--no-progress", path])
-        _ = try? Ceph.run("rbd", ["rm", "--no-progress", path])
     }
 
     /// The LUN-SPEC of the image, or of a snapshot of it; `options` each with its semicolon.

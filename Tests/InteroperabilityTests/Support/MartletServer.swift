@@ -40,20 +40,24 @@ final class MartletServer {
         ?? URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../build/bin/martlet").standardized.path
 
     /// Serves `units` (LUN-SPECs) and returns when every URL is printed.
-    init(_ units: [String], portal: String = "127.0.0.1:0", options: [String] = []) throws {
+    /// `fileLUNCount`: LUNs of a configuration file among `options`.
+    init(
+        _ units: [String], portal: String = "127.0.0.1:0", options: [String] = [], fileLUNCount: Int = 0
+    ) throws {
+        let lunCount = units.count + fileLUNCount
         let folder = try TemporaryFolder()
         let process = try ChildProcess(
             Self.path,
             ["serve", "--portal", portal, "--state-dir", folder.path] + PollerUnderTest.options + options + units,
             errorPath: folder.file("standard-error"))
         try process.readOutput(limitSeconds: Self.startLimitSeconds) {
-            $0.split(separator: "\n", omittingEmptySubsequences: false).count > units.count
+            $0.split(separator: "\n", omittingEmptySubsequences: false).count > lunCount
         }
         let lines = process.standardOutput.split(separator: "\n")
         let urls = lines.compactMap { LogicalUnitURL(String($0)) }
-        guard urls.count == units.count, lines.count == units.count else {
+        guard urls.count == lunCount, lines.count == lunCount else {
             throw HarnessError(
-                "the server printed \(process.standardOutput.debugDescription), not \(units.count) URLs: "
+                "the server printed \(process.standardOutput.debugDescription), not \(lunCount) URLs: "
                     + process.standardError)
         }
         self.urls = urls
