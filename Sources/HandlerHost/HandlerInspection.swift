@@ -8,7 +8,7 @@ package enum HandlerInspection {
     /// Loads one file. What handlers say without naming a device goes to `diagnostics`.
     package static func load(_ path: String, diagnostics: Diagnostics) throws(HandlerRefusal) -> [Handler] {
         HostHooks.listen(diagnostics)
-        return try HandlerLibrary.load(path, isTrusted: false, occupied: [:])
+        return try HandlerLibrary.load(path, isTrusted: false, occupied: [:], trial: nil)
     }
 
     package static func callouts(of handler: Handler) -> tcmur_handler { unsafe handler.callouts }

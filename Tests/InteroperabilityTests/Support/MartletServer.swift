@@ -40,20 +40,30 @@ final class MartletServer {
         ?? URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../build/bin/martlet").standardized.path
 
     /// Serves `units` (LUN-SPECs) and returns when every URL is printed.
-    init(_ units: [String], portal: String = "127.0.0.1:0", options: [String] = []) throws {
+    convenience init(_ units: [String], portal: String = "127.0.0.1:0", options: [String] = []) throws {
+        try self.init(arguments: ["--portal", portal] + options + units, unitCount: units.count)
+    }
+
+    /// Serves what `configuration` (YAML) says, portals included, and returns when the URL of its one LUN is printed.
+    convenience init(configuration: String) throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(configuration.utf8, to: "martlet.yaml")
+        try self.init(arguments: ["--config", file], unitCount: 1)
+    }
+
+    private init(arguments: [String], unitCount: Int) throws {
         let folder = try TemporaryFolder()
         let process = try ChildProcess(
-            Self.path,
-            ["serve", "--portal", portal, "--state-dir", folder.path] + PollerUnderTest.options + options + units,
+            Self.path, ["serve", "--state-dir", folder.path] + PollerUnderTest.options + arguments,
             errorPath: folder.file("standard-error"))
         try process.readOutput(limitSeconds: Self.startLimitSeconds) {
-            $0.split(separator: "\n", omittingEmptySubsequences: false).count > units.count
+            $0.split(separator: "\n", omittingEmptySubsequences: false).count > unitCount
         }
         let lines = process.standardOutput.split(separator: "\n")
         let urls = lines.compactMap { LogicalUnitURL(String($0)) }
-        guard urls.count == units.count, lines.count == units.count else {
+        guard urls.count == unitCount, lines.count == unitCount else {
             throw HarnessError(
-                "the server printed \(process.standardOutput.debugDescription), not \(units.count) URLs: "
+                "the server printed \(process.standardOutput.debugDescription), not \(unitCount) URLs: "
                     + process.standardError)
         }
         self.urls = urls
