@@ -16,12 +16,6 @@ enum {
     sign_seconds = 60,
 };
 
-static int64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec;
-}
-
 // Under the lock: waits for something to do, or for seconds. False when the seconds are over.
 static bool wait_for_work(struct disk *disk, unsigned seconds) {
     struct timespec deadline;
@@ -100,7 +94,7 @@ static void *care(void *argument) {
     tcmu_set_thread_name("rbd", disk->dev);
     pthread_mutex_lock(&disk->lock);
     while (!disk->is_ending) {
-        disk->seen_seconds = now();
+        disk->seen_seconds = disk_now();
         if (disk->ownership == DISK_IS_FENCED) sit_out(disk);
         else if (disk->ownership == DISK_IS_TAKING) take_lock(disk);
         else if (disk->has_changed) follow_size(disk);
@@ -126,7 +120,7 @@ int disk_care_start(struct disk *disk) {
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&disk->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    disk->seen_seconds = now();
+    disk->seen_seconds = disk_now();
     // A signal for the server is not this thread's.
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);

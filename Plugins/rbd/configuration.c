@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Bytes of a wrong name that a sentence repeats.
+enum { shown_byte_count = 80 };
+
 void disk_say(char *text, size_t size, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -151,7 +154,7 @@ bool disk_parse(const char *cfgstring, struct disk_request *request, char *reaso
             reason, reason_size,
             "\"%.*s\" names no image: write rbd/POOL/IMAGE or rbd/POOL/NAMESPACE/IMAGE, for a snapshot with @SNAPSHOT "
             "behind",
-            (int)names.length, names.start);
+            (int)(names.length < shown_byte_count ? names.length : shown_byte_count), names.start);
         return false;
     }
     while (semicolon != NULL) {

@@ -13,7 +13,6 @@
 #include "image.h"
 #include "martlet-handler.h"
 #include "ranges.h"
-#include "tcmu-runner.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -88,13 +87,15 @@ struct disk {
     pthread_cond_t wake;
     bool has_changed;
     bool is_ending;
-    // When the carer was last seen alive, by CLOCK_MONOTONIC.
+    // When the carer was last seen alive, by CLOCK_BOOTTIME.
     int64_t seen_seconds;
     // Changes need no lock of ours.
     bool owns_freely;
     // Who the cluster said we are when we took the lock; "" when we did not.
     char owner[128];
 
+    // Failures of the carer's to find out who has the image. Its own.
+    unsigned look_failures;
     uint64_t update_watch;
     bool has_update_watch;
 };
@@ -135,6 +136,9 @@ void disk_command_ended(struct disk_command *command, int status);
 int disk_failed(struct disk_command *command, int error);
 
 // Care (care.c, ownership.c).
+
+// Seconds, also those in which the machine was suspended.
+int64_t disk_now(void);
 
 // 0 or an errno.
 int disk_care_start(struct disk *disk);

@@ -102,6 +102,7 @@ static int open_disk(struct disk *disk, bool reopen, struct disk_reason *reason)
     int result = image_open(&disk->image, &disk->request, martlet_device_is_write_protected(disk->dev), reason);
     if (result != 0) return result;
     result = check_image(disk, reopen, reason);
+    if (result == 0 && !disk->image.is_read_only) result = image_claim(&disk->image, reason);
     if (result == 0) {
         atomic_store(&disk->byte_count, disk->image.byte_count);
         describe(disk);

@@ -3,7 +3,11 @@
 #include "image.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct image *writable;
 
 static int refuse(struct disk_reason *reason, int result, const struct image *image, const char *what) {
     const char *advice = result == -EPERM || result == -EACCES ? ": give the user the capabilities of profile rbd" : "";
@@ -69,6 +73,45 @@ static int look_at(struct image *image, struct disk_reason *reason) {
     return 0;
 }
 
+static int identify(struct image *image, struct disk_reason *reason) {
+    struct image_identity *identity = &image->identity;
+    int result = rados_cluster_fsid(cluster_handle(image->cluster), identity->cluster, sizeof(identity->cluster));
+    if (result >= 0) result = rbd_get_id(image->handle, identity->image, sizeof(identity->image));
+    // Images of the first format have no identifier; they have no lock, either.
+    if (result == -EINVAL) result = 0;
+    identity->pool = rados_ioctx_get_id(image->pool);
+    return result < 0 ? refuse(reason, result, image, "identify the image") : 0;
+}
+
+static bool is_same(const struct image_identity *one, const struct image_identity *other) {
+    return one->pool == other->pool && strcmp(one->cluster, other->cluster) == 0 &&
+           strcmp(one->image, other->image) == 0 && one->image[0] != '\0';
+}
+
+int image_claim(struct image *image, struct disk_reason *reason) {
+    int result = identify(image, reason);
+    if (result != 0) return result;
+    pthread_mutex_lock(&lock);
+    struct image *each = writable;
+    while (each != NULL && !is_same(&each->identity, &image->identity)) each = each->next_writable;
+    if (each == NULL) {
+        image->next_writable = writable;
+        writable = image;
+    }
+    pthread_mutex_unlock(&lock);
+    if (each == NULL) return 0;
+    disk_say(reason->text, sizeof(reason->text), "the image is in use by another device of this server");
+    return -EBUSY;
+}
+
+static void give_up_claim(struct image *image) {
+    pthread_mutex_lock(&lock);
+    struct image **place = &writable;
+    while (*place != NULL && *place != image) place = &(*place)->next_writable;
+    if (*place != NULL) *place = image->next_writable;
+    pthread_mutex_unlock(&lock);
+}
+
 int image_open(
     struct image *image, const struct disk_request *request, bool is_read_only, struct disk_reason *reason) {
     *image = (struct image){.is_read_only = is_read_only || request->snapshot[0] != '\0'};
@@ -91,6 +134,7 @@ int image_open(
 }
 
 void image_close(struct image *image) {
+    give_up_claim(image);
     rbd_close(image->handle);
     rados_ioctx_destroy(image->pool);
     cluster_put(image->cluster);

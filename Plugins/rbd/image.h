@@ -11,7 +11,17 @@
 
 #pragma GCC visibility push(hidden)
 
+// Which image it is, whatever it was called by.
+struct image_identity {
+    char cluster[37];
+    int64_t pool;
+    char image[DISK_NAME_SIZE];
+};
+
 struct image {
+    // Of those that this process may write to.
+    struct image *next_writable;
+    struct image_identity identity;
     struct cluster *cluster;
     rados_ioctx_t pool;
     rbd_image_t handle;
@@ -28,6 +38,9 @@ struct image {
 int image_open(
     struct image *image, const struct disk_request *request, bool is_read_only, struct disk_reason *reason);
 void image_close(struct image *image);
+// Makes an open image this device's to write to, until it is closed. Two devices of a process never write to one image:
+// they are one client to the cluster, or two that fence each other. 0, or -errno and a sentence in reason.
+int image_claim(struct image *image, struct disk_reason *reason);
 // As the probe of the extension. Changes nothing, and sets no watch.
 int image_probe(const struct disk_request *request, struct martlet_probe *answer);
 

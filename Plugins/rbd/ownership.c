@@ -40,14 +40,14 @@ void disk_fence(struct disk *disk, int error) {
     tcmu_notify_lock_lost(disk->dev);
 }
 
-static int64_t now(void) {
+int64_t disk_now(void) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(CLOCK_BOOTTIME, &time);
     return time.tv_sec;
 }
 
 bool disk_may_change(struct disk *disk, struct disk_command *command, int *status) {
-    if (disk->ownership == DISK_OWNS && now() - disk->seen_seconds > absence_seconds) {
+    if (disk->ownership == DISK_OWNS && disk_now() - disk->seen_seconds > absence_seconds) {
         disk->ownership = DISK_IS_FENCED;
         pthread_cond_signal(&disk->wake);
         tcmu_dev_err(disk->dev, "this server was stopped for too long to know whether the image is still its own\n");
@@ -128,10 +128,18 @@ int disk_is_displaced(struct disk *disk) {
     if (disk->owner[0] == '\0') return 0;
     // With a connection that is not fenced. An image that is open to be read only does not tell of its lock.
     int result = image_open(&image, &disk->request, false, &reason);
-    if (result != 0) return result;
-    result = find_owner(image.handle, owner, sizeof(owner));
-    image_close(&image);
-    if (result != 0) return result;
+    if (result == 0) {
+        result = find_owner(image.handle, owner, sizeof(owner));
+        if (result != 0) disk_say(reason.text, sizeof(reason.text), "%s", strerror(-result));
+        image_close(&image);
+    }
+    if (result != 0) {
+        unsigned count = ++disk->look_failures;
+        if ((count & (count - 1)) == 0) {
+            tcmu_dev_warn(disk->dev, "cannot see who has the image now: %s (%u failures so far)\n", reason.text, count);
+        }
+        return result;
+    }
     // Still ours, or rather the fenced client's: another image of the same connection was taken over.
     return strcmp(owner, disk->owner) != 0;
 }

@@ -33,8 +33,9 @@ struct FakeCluster {
         handler = try #require(registry.handler(subtype: "rbd"), "\(results)")
     }
 
-    func open(_ options: String = "") throws -> HandlerDevice {
-        let configuration = HandlerDeviceConfiguration(configString: "rbd/rbd/image\(options)", serial: "1")
+    func open(_ options: String = "", isReadOnly: Bool = false) throws -> HandlerDevice {
+        var configuration = HandlerDeviceConfiguration(configString: "rbd/rbd/image\(options)", serial: "1")
+        configuration.isReadOnly = isReadOnly
         return try HandlerDevice.open(handler, configuration, diagnostics: collector.diagnostics)
     }
 
@@ -211,10 +212,10 @@ struct RBDTests {
     @Test("Devices of one cluster, user and time-out share a connection, which the last one closes")
     func connections() throws {
         let cluster = try FakeCluster()
-        let devices = try (0..<3).map { _ in try cluster.open() }
-        // The first device's probe had one of its own.
+        // The probe before the first open has one of its own.
+        let devices = [try cluster.open(), try cluster.open(isReadOnly: true), try cluster.open(isReadOnly: true)]
         #expect(cluster.calls("connect").count == 2 && cluster.calls("disconnect").count == 1)
-        let other = try cluster.open(";id=tcmu")
+        let other = try cluster.open(";id=tcmu", isReadOnly: true)
         #expect(cluster.calls("connect tcmu").count == 2)
         for device in devices { device.close() }
         #expect(cluster.calls("disconnect").count == 3)
@@ -248,6 +249,18 @@ struct RBDTests {
         let configuration = HandlerDeviceConfiguration(configString: string, serial: "1")
         let error = try #require(refusal(try FakeCluster().handler, configuration))
         #expect(error.description.contains(words), "\(error)")
+    }
+
+    @Test("Two devices of one server never write to one image, whatever they call it")
+    func claimed() throws {
+        let cluster = try FakeCluster()
+        let device = try cluster.open()
+        for options in ["", ";id=tcmu", ";lock=auto"] {
+            #expect(throws: HandlerDeviceError.self) { try cluster.open(options).close() }
+        }
+        #expect(cluster.collector.count(of: "the image is in use by another device of this server") == 3)
+        device.close()
+        try cluster.open(";id=tcmu").close()
     }
 
     @Test("lock=exclusive is refused for an image without a lock")

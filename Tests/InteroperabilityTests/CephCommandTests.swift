@@ -121,5 +121,22 @@ extension Interoperability {
             let result = try Program.run(MartletServer.path, ["serve", "--portal", "127.0.0.1:0", unit])
             #expect(result.ending == .exit(1) && result.error.contains("rbd feature enable"), "\(result.summary)")
         }
+
+        @Test("martlet check finds the contract kept; what it may find is memory that librbd itself leaves behind")
+        func conformance() throws {
+            struct Report: Decodable { let cases: [Case] }
+            struct Case: Decodable { let name, result: String }
+            let images = try (0..<2).map { _ in try CephImage(megabytes: 16) }
+            let handler = MartletServer.path.replacing("bin/martlet", with: "lib/martlet/handlers/handler_rbd.so")
+            let result = try Program.run(
+                MartletServer.path,
+                [
+                    "check", handler, "--config", try images[0].unit(), "--second-config", try images[1].unit(),
+                    "--quick", "--json",
+                ], limitSeconds: 240)
+            let cases = try JSONDecoder().decode(Report.self, from: Data(result.output.utf8)).cases
+            #expect(cases.filter { $0.result == "failed" && $0.name != "life.leaks" }.isEmpty, "\(result.summary)")
+            #expect(cases.count { $0.result == "passed" } >= 30, "\(result.summary)")
+        }
     }
 }

@@ -20,14 +20,36 @@ extension Interoperability {
             return try #require(line.split(separator: " ").first { $0.contains(":0/") }).dropLast()
         }
 
-        @Test("Both paths lead to one unit: names and serial number are alike")
-        func identity() throws {
-            let image = try CephImage()
-            let servers = try pair(image)
-            for page: UInt8 in [0x80, 0x83] {
-                let pages = try servers.map { try WireSession($0.url).demand(.inquiry(page: page)) }
-                #expect(pages[0] == pages[1] && servers[0].url.target == servers[1].url.target)
+        /// The YAML blocks of docs/scale-out.md, at free ports of loopback and over an image of the test's own.
+        private func documented(_ image: CephImage) throws -> [String] {
+            let page = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../docs/scale-out.md").standardized
+            let blocks = try String(contentsOf: page, encoding: .utf8).components(separatedBy: "```yaml\n").dropFirst()
+            return try blocks.map { block in
+                let text = try #require(block.components(separatedBy: "```").first)
+                let addressed = ["192.0.2.1:3260", "192.0.2.2:3260"].reduce(text) {
+                    $0.replacing($1, with: "127.0.0.1:0")
+                }
+                return addressed.replacing("rbd/rbd/disk0", with: "rbd/\(image.path)")
+                    .replacing("/etc/ceph/ceph.conf", with: try #require(Ceph.conf))
             }
+        }
+
+        @Test("The documented configurations lead to one unit by two paths, and their user may fence")
+        func documentedConfigurations() throws {
+            let image = try CephImage()
+            let servers = try documented(image).map { try MartletServer(configuration: $0) }
+            #expect(servers.count == 2 && servers[0].url.target == servers[1].url.target)
+            let sessions = try servers.map { try WireSession($0.url) }
+            #expect(sessions.map { $0.negotiated["TargetPortalGroupTag"] } == ["1", "2"])
+            for page: UInt8 in [0x80, 0x83] {
+                let pages = try sessions.map { try $0.demand(.inquiry(page: page)) }
+                #expect(pages[0] == pages[1])
+            }
+            for (number, session) in sessions.enumerated() {
+                try session.write(lba: 1, Block.content(lba: 1, generation: UInt64(number + 1)))
+            }
+            expectEqual(try sessions[1].read(lba: 1, blockCount: 1), Block.content(lba: 1, generation: 2))
+            #expect(try Ceph.blocklist().contains(try fencedClient(servers[1])))
             for server in servers { try server.stop() }
         }
 
@@ -60,7 +82,7 @@ extension Interoperability {
             let servers = try pair(image, ";quarantine=2")
             let initiator = try FailoverInitiator(servers.map(\.url), seed: seed)
             for _ in 0..<4 { try initiator.round() }
-            servers[0].send(SIGSTOP)
+            try stopProcess(servers[0].identifier)
             // They wait in its sockets while the other server takes over and writes the same blocks.
             let late = try initiator.abandon()
             servers[0].send(SIGCONT)

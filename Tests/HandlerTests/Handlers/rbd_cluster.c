@@ -337,6 +337,11 @@ int rbd_get_stripe_count(rbd_image_t image, uint64_t *count) {
     return 0;
 }
 
+int rbd_get_id(rbd_image_t image, char *identifier, size_t room) {
+    snprintf(identifier, room, "1");
+    return 0;
+}
+
 int rbd_resize(rbd_image_t image, uint64_t wanted) { return -EPERM; }
 int rbd_namespace_exists(rados_ioctx_t pool, const char *name, bool *is_there) {
     *is_there = false;
@@ -424,6 +429,13 @@ int rados_connect(rados_t cluster) { return 0; }
 int rados_ioctx_create(rados_t cluster, const char *pool, rados_ioctx_t *context) {
     *context = cluster;
     return strcmp(pool, "rbd") == 0 ? 0 : -ENOENT;
+}
+
+int64_t rados_ioctx_get_id(rados_ioctx_t context) { return 1; }
+
+int rados_cluster_fsid(rados_t cluster, char *text, size_t room) {
+    snprintf(text, room, "one");
+    return 3;
 }
 
 void rados_ioctx_destroy(rados_ioctx_t context) {}

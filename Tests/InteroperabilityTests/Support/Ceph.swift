@@ -113,3 +113,21 @@ final class InBackground: @unchecked Sendable {  // `failure` is written before,
         if let failure { throw failure }
     }
 }
+
+/// Stops a process with all its threads, and returns when none runs any more: kill(2) alone returns before.
+func stopProcess(_ identifier: pid_t) throws {
+    kill(identifier, SIGSTOP)
+    let folder = "/proc/\(identifier)/task"
+    let deadline = Date(timeIntervalSinceNow: 20)
+    while true {
+        let tasks = try FileManager.default.contentsOfDirectory(atPath: folder)
+        let isStopped = tasks.allSatisfy { task in
+            // "NUMBER (NAME) STATE ..."; a thread that ended meanwhile has no file.
+            guard let text = try? String(contentsOfFile: "\(folder)/\(task)/stat", encoding: .utf8) else { return true }
+            return text.split(separator: ")").last?.hasPrefix(" T") == true
+        }
+        if isStopped { return }
+        guard Date() < deadline else { throw HarnessError("process \(identifier) does not stop") }
+        sched_yield()
+    }
+}

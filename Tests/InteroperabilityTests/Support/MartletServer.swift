@@ -41,23 +41,32 @@ final class MartletServer {
 
     /// Serves `units` (LUN-SPECs) and returns when every URL is printed.
     /// `fileLUNCount`: LUNs of a configuration file among `options`.
-    init(
+    convenience init(
         _ units: [String], portal: String = "127.0.0.1:0", options: [String] = [], fileLUNCount: Int = 0
     ) throws {
-        let lunCount = units.count + fileLUNCount
+        try self.init(arguments: ["--portal", portal] + options + units, unitCount: units.count + fileLUNCount)
+    }
+
+    /// Serves what `configuration` (YAML) says, portals included, and returns when the URL of its one LUN is printed.
+    convenience init(configuration: String) throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(configuration.utf8, to: "martlet.yaml")
+        try self.init(arguments: ["--config", file], unitCount: 1)
+    }
+
+    private init(arguments: [String], unitCount: Int) throws {
         let folder = try TemporaryFolder()
         let process = try ChildProcess(
-            Self.path,
-            ["serve", "--portal", portal, "--state-dir", folder.path] + PollerUnderTest.options + options + units,
+            Self.path, ["serve", "--state-dir", folder.path] + PollerUnderTest.options + arguments,
             errorPath: folder.file("standard-error"))
         try process.readOutput(limitSeconds: Self.startLimitSeconds) {
-            $0.split(separator: "\n", omittingEmptySubsequences: false).count > lunCount
+            $0.split(separator: "\n", omittingEmptySubsequences: false).count > unitCount
         }
         let lines = process.standardOutput.split(separator: "\n")
         let urls = lines.compactMap { LogicalUnitURL(String($0)) }
-        guard urls.count == lunCount, lines.count == lunCount else {
+        guard urls.count == unitCount, lines.count == unitCount else {
             throw HarnessError(
-                "the server printed \(process.standardOutput.debugDescription), not \(lunCount) URLs: "
+                "the server printed \(process.standardOutput.debugDescription), not \(unitCount) URLs: "
                     + process.standardError)
         }
         self.urls = urls
