@@ -49,25 +49,49 @@ public final class ChildPool<Filter: DeviceFilter>: @unchecked Sendable {
         underWay.add(1, ordering: .sequentiallyConsistent)
         let free = state.withLock { state -> ChildRequest<Filter>? in
             guard let first = state.firstFree?.object else { return nil }
-            state.firstFree = first.nextFree
+            state.firstFree = first.place.nextFree
+            first.place.serving = ObjectIdentifier(parent)
             return first
         }
-        let child = free ?? grow()
+        let child = free ?? grow(for: parent)
         child.adopt(parent)
         return child
     }
 
-    private func grow() -> ChildRequest<Filter> {
+    private func grow(for parent: BlockRequest) -> ChildRequest<Filter> {
         let child = ChildRequest(pool: self, note: makeNote())
+        child.place.serving = ObjectIdentifier(parent)
         state.withLock { $0.all.append(child) }
         return child
     }
 
-    func put(_ child: ChildRequest<Filter>) { state.withLock { Self.push(child, on: &$0) } }
+    func put(_ child: ChildRequest<Filter>) {
+        state.withLock { state in
+            child.place.serving = nil
+            if child.place.visitCount == 0 { Self.push(child, on: &state) }
+        }
+    }
 
     private static func push(_ child: ChildRequest<Filter>, on state: inout State) {
-        child.nextFree = state.firstFree
+        child.place.nextFree = state.firstFree
         state.firstFree = Borrowed(child)
+    }
+
+    /// Calls `body` with the children that serve `parent`, each of which may end meanwhile, but serves no other parent
+    /// before `body` returns. For rare things: it looks at all there are.
+    public func forEach(serving parent: BlockRequest, _ body: (ChildRequest<Filter>) -> Void) {
+        let children = state.withLock { state in
+            let found = state.all.filter { $0.place.serving == ObjectIdentifier(parent) }
+            for child in found { child.place.visitCount += 1 }
+            return found
+        }
+        for child in children {
+            body(child)
+            state.withLock { state in
+                child.place.visitCount -= 1
+                if child.place.visitCount == 0, child.place.serving == nil { Self.push(child, on: &state) }
+            }
+        }
     }
 
     func oneEnded() {

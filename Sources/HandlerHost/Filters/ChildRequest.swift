@@ -20,8 +20,8 @@ public final class ChildRequest<Filter: DeviceFilter>: @unchecked Sendable {
     /// The pool keeps its children as long as it lives, and a filter its pool.
     private let pool: Borrowed<ChildPool<Filter>>
     private let link: ChildLink<Filter>
-    /// The pool's list of free children, guarded by its lock.
-    var nextFree: Borrowed<ChildRequest<Filter>>?
+    /// The pool's own, guarded by its lock.
+    var place = ChildPlace<Filter>()
 
     init(pool: ChildPool<Filter>, note: Filter.Note) {
         let link = ChildLink<Filter>()
@@ -38,9 +38,9 @@ public final class ChildRequest<Filter: DeviceFilter>: @unchecked Sendable {
         request.operation = parent.operation
         request.byteOffset = parent.byteOffset
         request.extentByteCount = parent.extentByteCount
-        request.mayUnmap = parent.mayUnmap
         // The parent's memory is leased until the parent has completed.
         unsafe request.buffer = unsafe parent.buffer
+        request.mayUnmap = parent.mayUnmap
         request.cdb = parent.cdb
         if !request.storeSense.isEmpty { request.storeSense = [] }
         request.transferredByteCount = nil
@@ -83,6 +83,16 @@ public final class ChildRequest<Filter: DeviceFilter>: @unchecked Sendable {
     fileprivate func tellEnd() {
         pool.use { $0.filter.use { $0.ended(self) } }
     }
+}
+
+/// Where a child is, for its pool.
+struct ChildPlace<Filter: DeviceFilter> {
+    /// In the list of free children.
+    var nextFree: Borrowed<ChildRequest<Filter>>?
+    /// The parent, while the child is not free.
+    var serving: ObjectIdentifier?
+    /// Visits of `ChildPool.forEach`: the child becomes free after the last of them.
+    var visitCount = 0
 }
 
 /// Hears that a child has ended after its submission, in the thread that ended it: a filter has no loop of its own.

@@ -18,6 +18,9 @@ public protocol DeviceFilter: BlockDevice {
     /// The device below: another filter, or the store's.
     var inner: any BlockDevice { get }
 
+    /// Where its children come from.
+    var children: ChildPool<Self> { get }
+
     /// `child`, which was started on some device, has ended: its answer stands in `child.request`. From any thread,
     /// exactly once for each start, perhaps before `start` returned. The filter ends with `child.finish` or
     /// `child.giveBack`, now or later.
@@ -43,8 +46,16 @@ extension DeviceFilter {
     public var features: BlockDeviceFeatures { inner.features }
     public func submissionsEnded() { inner.submissionsEnded() }
 
-    // Data must not pass by the filter: `canMapReads` and `copiesWrites` stay false. Nor does `cancel` pass: the device
-    // below knows the children only, and what is aborted ends when they do.
+    /// What it asked below on behalf of `request` is wanted soon; what it holds itself is its own business.
+    public func cancel(_ request: BlockRequest) {
+        children.forEach(serving: request) { $0.request.cancel(on: inner) }
+    }
+
+    public func cancelIfOverdue(_ request: BlockRequest) {
+        children.forEach(serving: request) { inner.cancelIfOverdue($0.request) }
+    }
+
+    // Data must not pass by the filter: `canMapReads` and `copiesWrites` stay false.
 
     public func release() {}
     public func close() {}

@@ -62,6 +62,7 @@ struct FilterChainTests {
                 return .failedWithStoreSense
             case .compareAndWrite: return .miscompare(atByte: request.byteOffset + request.extentByteCount)
             case .writeSame: return .failed(.taskSetFull, nil)
+            case .writeZeroes: return request.mayUnmap ? .good : .failed(.busy, nil)
             default: return .notHandled
             }
         }
@@ -78,6 +79,10 @@ struct FilterChainTests {
         #expect(
             TestRequest(.writeSame, byteCount: 512, extent: 4096).run(on: chain.device) == .failed(.taskSetFull, nil))
         #expect(TestRequest(.unmap, extent: 4096).run(on: chain.device) == .notHandled)
+        let zeroes = TestRequest(.writeZeroes, extent: 4096)
+        #expect(zeroes.run(on: chain.device) == .failed(.busy, nil))
+        zeroes.request.mayUnmap = true
+        #expect(zeroes.run(on: chain.device) == .good)
         // A child that was used for a command with sense data has none for the next.
         memory.answer = { _ in .good }
         for _ in 0..<4 {
@@ -85,6 +90,46 @@ struct FilterChainTests {
             #expect(next.run(on: chain.device) == .good)
             #expect(next.request.storeSense.isEmpty && next.request.transferredByteCount == nil)
         }
+    }
+
+    @Test("A cancelled request is cancelled at the store, through all filters, and no other one")
+    func cancel() throws {
+        let chain = try chain("fault:error=1/1000000000+fault:error=1/1000000000+", over: memory)
+        defer { chain.close() }
+        memory.ending = .deferred
+        let requests = (1...3).map { TestRequest(.read, at: UInt64($0) * 512, byteCount: 512) }
+        for request in requests { #expect(!request.start(on: chain.device)) }
+        requests[1].request.cancel(on: chain.device)
+        #expect(memory.cancelled == [1024])
+        chain.device.cancelIfOverdue(requests[2].request)
+        #expect(memory.cancelled == [1024, 1536])
+        memory.completeAll()
+        for request in requests { request.loop.wait(for: request.request) }
+        requests[1].request.cancel(on: chain.device)
+        chain.device.cancelIfOverdue(requests[0].request)
+        #expect(memory.cancelled.count == 2)
+        // Their children serve others, who are not cancelled.
+        memory.ending = .inline
+        #expect(chain.device.read(512, at: 0).outcome == .good)
+        #expect(memory.asked.count == 4)
+    }
+
+    @Test("Cancelling beside requests that come and go never meets another's, and loses none")
+    func cancelRace() throws {
+        memory.ending = .onOtherThread
+        let chain = try chain("fault:delay=0us..50us+", over: memory)
+        DispatchQueue.concurrentPerform(iterations: 2) { thread in
+            let request = TestRequest(.read, at: UInt64(thread + 1) * 512, byteCount: 512)
+            for _ in 0..<300 {
+                if !request.start(on: chain.device) {
+                    request.request.cancel(on: chain.device)
+                    request.loop.wait(for: request.request)
+                }
+            }
+        }
+        #expect(memory.asked.count == 600)
+        #expect(memory.cancelled.allSatisfy { [512, 1024].contains($0) })
+        chain.close()
     }
 
     @Test("Commands meet the first filter of a chain first, and counters of a kind are added up")

@@ -15,6 +15,7 @@ final class MemoryDevice: BlockDevice, @unchecked Sendable {
     private var operations: [BlockRequest.Operation] = []
     private var waiting: [BlockRequest] = []
     private var turns = 0
+    private var cancelledOffsets: [UInt64] = []
 
     // Set by the test before it asks anything.
     var ending = Ending.inline
@@ -36,6 +37,16 @@ final class MemoryDevice: BlockDevice, @unchecked Sendable {
         get { condition.withLock { bytes } }
         set { condition.withLock { bytes = newValue } }
     }
+
+    /// Byte offsets of the requests whose end was wanted soon.
+    var cancelled: [UInt64] { condition.withLock { cancelledOffsets } }
+
+    func cancel(_ request: BlockRequest) {
+        let isWanted = request.isCancelled
+        condition.withLock { cancelledOffsets.append(isWanted ? request.byteOffset : .max) }
+    }
+
+    func cancelIfOverdue(_ request: BlockRequest) { condition.withLock { cancelledOffsets.append(request.byteOffset) } }
 
     func submissionsEnded() { condition.withLock { turns += 1 } }
 

@@ -26,7 +26,7 @@ public final class FaultFilter: DeviceFilter, @unchecked Sendable {
     private let plan: FaultPlan
     private let description: String
     private let context: FilterContext
-    private let children = ChildPool<FaultFilter> { Note() }
+    public let children = ChildPool<FaultFilter> { Note() }
     private let held: HeldCommands
     private var thread: HostThread?
 
