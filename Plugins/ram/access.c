@@ -36,7 +36,15 @@ bool ram_store_read(const struct ram_store *store, uint64_t offset, void *to, si
 }
 
 bool ram_store_write(struct ram_store *store, uint64_t offset, const void *from, size_t length) {
-    if (!copy_guarded(store, (struct copy){store->memory + offset, from, length})) return false;
+    for (size_t done = 0; done < length;) {
+        size_t step = ram_piece_length(offset + done, length - done);
+        struct copy piece = {store->memory + offset + done, (const uint8_t *)from + done, step};
+        struct ram_stripe *stripe = ram_stripe_take(&store->writers, offset + done);
+        bool good = copy_guarded(store, piece);
+        ram_stripe_give_back(stripe);
+        if (!good) return false;
+        done += step;
+    }
     if (!store->is_file) page_map_mark(&store->written, offset, length);
     return true;
 }
@@ -59,10 +67,17 @@ static bool repeat(void *argument) {
 
 bool ram_store_repeat(
     struct ram_store *store, uint64_t offset, uint64_t length, const void *block, size_t block_size) {
-    struct repeat work = {store->memory + offset, length, block, block_size};
-    if (store->is_file) return guard_against_page_faults(repeat, &work);
-    repeat(&work);
-    page_map_mark(&store->written, offset, length);
+    // A piece has whole blocks.
+    for (uint64_t done = 0; done < length;) {
+        uint64_t step = ram_piece_length(offset + done, length - done);
+        struct repeat work = {store->memory + offset + done, step, block, block_size};
+        struct ram_stripe *stripe = ram_stripe_take(&store->writers, offset + done);
+        bool good = store->is_file ? guard_against_page_faults(repeat, &work) : repeat(&work);
+        ram_stripe_give_back(stripe);
+        if (!good) return false;
+        done += step;
+    }
+    if (!store->is_file) page_map_mark(&store->written, offset, length);
     return true;
 }
 

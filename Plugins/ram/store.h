@@ -10,6 +10,7 @@
 #include "martlet-handler.h"
 #include "medium_file.h"
 #include "page_map.h"
+#include "stripes.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -33,6 +34,7 @@ struct ram_store {
     int descriptor;
     // Of anonymous memory: the pages that have been written.
     struct page_map written;
+    struct ram_stripes writers;
 };
 
 // What can be done with files here.

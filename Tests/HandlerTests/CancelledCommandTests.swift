@@ -44,9 +44,10 @@ struct CancelledCommandTests {
             request.loop.wait(for: request.request)
             #expect(request.request.outcome == (isDone ? .good : .failed(.busy, nil)))
         }
-        #expect(device.counters.cancels == 20 && device.counters.queueLength == 0)
+        #expect(device.counters.cancels == 20)
         #expect(canceller.collector.count(of: "completed a command twice") == (way == 4 ? 1 : 0))
         device.close()
+        #expect(device.counters.queueLength == 0)
         #expect(canceller.calls == Array(repeating: ["read", "cancel"], count: 20).flatMap { $0 } + ["flush"])
     }
 
@@ -115,8 +116,9 @@ struct CancelledCommandTests {
             }
         }
         print("\(cancelled) of 8000 were cancelled in time, \(device.counters.cancels) calls")
-        #expect(device.counters.queueLength == 0)
+        // A command counts until its handler is out of it, which may be a moment after its end.
         device.close()
+        #expect(device.counters.queueLength == 0)
         #expect(canceller.collector.count(of: "completed a command") == 0)
         #expect(!canceller.calls.contains("closed with commands under way"))
     }

@@ -150,6 +150,8 @@ extension Interoperability {
                 options: handler.options + ["--stop-limit", "2", "--abort-limit", "1"])
             let client = try WireSession(server.url)
             let command = try client.submit(.read16(lba: 0, blockCount: 8))
+            // Before that it could be cancelled.
+            try server.waitForLog("keeps a command")
             var request = WirePDU(opcode: WirePDU.Opcode.taskManagementRequest | WirePDU.immediate, flags: function)
             if function == 0x81 {
                 request.targetTransferTag = command

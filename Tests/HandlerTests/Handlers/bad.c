@@ -123,6 +123,7 @@ static int bad_read(
     if (!is_as_promised(iovec, count, length)) return TCMU_STS_HW_ERR;
     memcpy(iovec->iov_base, store->medium + offset, length);
     if (strcmp(store->word, "never") == 0) {
+        tcmu_dev_warn(dev, "keeps a command\n");
         if (THREADS > 0) while (1) pause();
         return TCMU_STS_OK;
     }
