@@ -34,6 +34,19 @@ extension Interoperability {
             }
         }
 
+        /// The designation descriptors of VPD page 83h that are the logical unit's own: those of the target port differ.
+        private static func unitDesignators(_ page: [UInt8]) -> [ArraySlice<UInt8>] {
+            var found: [ArraySlice<UInt8>] = []
+            var place = 4
+            while place + 4 <= page.count {
+                let end = place + 4 + Int(page[place + 3])
+                guard end <= page.count else { break }
+                if page[place + 1] & 0x30 == 0 { found.append(page[place..<end]) }
+                place = end
+            }
+            return found
+        }
+
         @Test("The documented configurations lead to one unit by two paths, and their user may fence")
         func documentedConfigurations() throws {
             let image = try CephImage()
@@ -41,10 +54,10 @@ extension Interoperability {
             #expect(servers.count == 2 && servers[0].url.target == servers[1].url.target)
             let sessions = try servers.map { try WireSession($0.url) }
             #expect(sessions.map { $0.negotiated["TargetPortalGroupTag"] } == ["1", "2"])
-            for page: UInt8 in [0x80, 0x83] {
-                let pages = try sessions.map { try $0.demand(.inquiry(page: page)) }
-                #expect(pages[0] == pages[1])
-            }
+            let serials = try sessions.map { try $0.demand(.inquiry(page: 0x80)) }
+            #expect(serials[0] == serials[1])
+            let names = try sessions.map { Self.unitDesignators(try $0.demand(.inquiry(page: 0x83))) }
+            #expect(names[0] == names[1] && names[0].count >= 2)
             for (number, session) in sessions.enumerated() {
                 try session.write(lba: 1, Block.content(lba: 1, generation: UInt64(number + 1)))
             }
