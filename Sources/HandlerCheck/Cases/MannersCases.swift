@@ -38,9 +38,15 @@ enum MannersCases {
         let grown = zip(allocated.dropFirst(), allocated).map { $0 - $1 }
         // Less than 8 bytes for a command is no leak of a command's.
         if grown.allSatisfy({ $0 >= 8 * quarter }) {
-            run.finding(
-                "leak.commands",
-                "\(3 * quarter * grown.count) reads and writes left \(grown.reduce(0, +)) bytes of memory behind")
+            let count = 3 * quarter * grown.count
+            let left = grown.reduce(0, +)
+            let words = "\(count) reads and writes left \(left) bytes of memory behind"
+            let theirs = LibraryMemory(of: run.request.handlerPath)
+            if theirs.mayKeep(left / count, of: LibraryMemory.commandLimit) {
+                run.note("\(words): \(theirs.words)")
+            } else {
+                run.finding("leak.commands", words)
+            }
         }
     }
 
