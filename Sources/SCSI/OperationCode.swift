@@ -53,6 +53,7 @@ public enum OperationCode: UInt8, Sendable, CaseIterable {
     case preFetch16 = 0x90
     case synchronizeCache16 = 0x91
     case writeSame16 = 0x93
+    case readBuffer16 = 0x9B
     case writeAtomic16 = 0x9C
     case serviceActionIn16 = 0x9E
     case serviceActionOut16 = 0x9F
@@ -96,6 +97,35 @@ public enum ServiceAction {
         case changeAliases = 0x0B
         case setPriority = 0x0E
         case setTimestamp = 0x0F
+    }
+
+    /// SANITIZE, 48h.
+    public enum Sanitize: UInt8, Sendable {
+        case overwrite = 0x01
+        case blockErase = 0x02
+        case cryptographicErase = 0x03
+        case exitFailureMode = 0x1F
+    }
+
+    /// Third-party copy out, 83h.
+    public enum ThirdPartyCopyOut: UInt8, Sendable {
+        case extendedCopyLID1 = 0x00
+        case extendedCopyLID4 = 0x01
+        case populateToken = 0x10
+        case writeUsingToken = 0x11
+        case copyOperationAbort = 0x1C
+    }
+
+    /// Third-party copy in, 84h.
+    public enum ThirdPartyCopyIn: UInt8, Sendable {
+        case receiveCopyStatusLID1 = 0x00
+        case receiveCopyDataLID1 = 0x01
+        case receiveCopyOperatingParameters = 0x03
+        case receiveCopyFailureDetails = 0x04
+        case receiveCopyStatusLID4 = 0x05
+        case receiveCopyDataLID4 = 0x06
+        case receiveRODTokenInformation = 0x07
+        case reportAllRODTokens = 0x08
     }
 
     /// Variable length, 7Fh: bytes 8 and 9.

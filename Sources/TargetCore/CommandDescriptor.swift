@@ -13,10 +13,10 @@ public final class CommandDescriptor: Sendable {
 
     /// What stands between the command and its work, beyond what every command must pass.
     public struct Traits: OptionSet, Sendable {
-        public let rawValue: UInt8
-        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public let rawValue: UInt16
+        public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-        /// Works on the medium: refused while the unit is stopped.
+        /// Works on the medium: refused while the unit is not ready.
         public static let needsMedium = Traits(rawValue: 1 << 0)
         /// Changes the medium: refused while the unit is write protected.
         public static let writesMedium = Traits(rawValue: 1 << 1)
@@ -26,6 +26,14 @@ public final class CommandDescriptor: Sendable {
         public static let implicitHeadOfQueue = Traits(rawValue: 1 << 3)
         /// The core's own even on a store that answers every CDB itself.
         public static let ownedByCore = Traits(rawValue: 1 << 4)
+        /// Moves or compares blocks of the medium without changing them: waits for atomic commands on the same blocks,
+        /// as those that write do.
+        public static let readsMedium = Traits(rawValue: 1 << 5)
+        /// The blocks are those of the CDB's LOGICAL BLOCK ADDRESS and length, at its group's usual places. Without it
+        /// a command that reads or writes is taken to touch all of the medium.
+        public static let namesOneExtent = Traits(rawValue: 1 << 6)
+        /// Claims its blocks itself (`ITNexus.holdsAlone`).
+        public static let claimsExtent = Traits(rawValue: 1 << 7)
     }
 
     /// Checks the CDB, and says how many bytes the command moves. Must not touch the medium.
@@ -36,6 +44,8 @@ public final class CommandDescriptor: Sendable {
     enum Step {
         /// `task.request` has been filled: start it. Its failure ends the command; no row sees one.
         case request
+        /// The same, but on this device instead of the unit's own.
+        case requestOn(any BlockDevice)
         /// Somebody else will post `task.request` to the loop; then the same step is called again.
         case wait
         /// GOOD, with so many bytes for the initiator at the start of the buffer.
@@ -61,14 +71,15 @@ public final class CommandDescriptor: Sendable {
 
     /// `usage` begins with byte 1 of the CDB.
     init(
-        name: String, opcode: OperationCode, serviceAction: UInt8? = nil, usage: [UInt8], data: DataDirection = .none,
+        name: String, opcode: OperationCode, serviceAction: UInt8? = nil,
+        variableLengthServiceAction: ServiceAction.VariableLength? = nil, usage: [UInt8], data: DataDirection = .none,
         traits: Traits = [], reservation: ReservationRule,
         isSupported: (@Sendable (LogicalUnit) -> Bool)? = nil,
         plan: @escaping Plan = { _, _ in TransferPlan() }, perform: @escaping Perform
     ) {
         self.name = name
         self.opcode = opcode.rawValue
-        self.serviceAction = serviceAction.map(UInt16.init)
+        self.serviceAction = serviceAction.map(UInt16.init) ?? variableLengthServiceAction?.rawValue
         self.usage = CDBUsage(usage)
         self.data = data
         self.traits = traits

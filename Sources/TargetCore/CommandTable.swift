@@ -5,9 +5,9 @@ import SCSI
 /// The commands of a device server, found by operation code and service action.
 public final class CommandTable: Sendable {
     public let rows: [CommandDescriptor]
-    // One row for an operation code without service actions; the others are few, and searched.
+    // One row for an operation code without service actions; a few for each of the others.
     private let byOpcode: [Borrowed<CommandDescriptor>?]
-    private let withServiceAction: [CommandDescriptor]
+    private let withServiceAction: [[CommandDescriptor]]
     private let refusal: SenseData
 
     /// `refusal`: with what commands end for which there is no row.
@@ -20,7 +20,9 @@ public final class CommandTable: Sendable {
             byOpcode[Int(row.opcode)] = Borrowed(row)
         }
         self.byOpcode = byOpcode
-        withServiceAction = rows.filter { $0.serviceAction != nil }
+        var withServiceAction = [[CommandDescriptor]](repeating: [], count: 256)
+        for row in rows where row.serviceAction != nil { withServiceAction[Int(row.opcode)].append(row) }
+        self.withServiceAction = withServiceAction
     }
 
     /// The row of `cdb` as `unit` supports it, or the reason why there is none. The table keeps its rows alive.
@@ -33,11 +35,13 @@ public final class CommandTable: Sendable {
         for cdb: CommandDescriptorBlock, on unit: LogicalUnit
     ) throws(SenseData) -> CommandDescriptor {
         var isOpcodeKnown = false
-        for row in withServiceAction where row.opcode == cdb.opcode && row.isSupported(by: unit) {
+        for row in withServiceAction[Int(cdb.opcode)] where row.isSupported(by: unit) {
             isOpcodeKnown = true
             if row.serviceAction == cdb.serviceAction { return row }
         }
         guard isOpcodeKnown else { throw refusal }
+        // Variable length commands have theirs in bytes 8 and 9 (SPC-4 4.2.4.2), the others in byte 1.
+        if cdb.opcode == OperationCode.variableLength.rawValue { throw .invalidFieldInCDB(byte: 8, bit: 7) }
         throw .invalidFieldInCDB(
             byte: CommandDescriptor.serviceActionByte, bit: CommandDescriptor.serviceActionBit)
     }

@@ -50,9 +50,7 @@ extension ITNexus {
     }
 
     private static func checkState(of unit: LogicalUnit, for row: CommandDescriptor) throws(SenseData) {
-        if row.traits.contains(.needsMedium), unit.isStopped {
-            throw .initializingCommandRequired
-        }
+        if row.traits.contains(.needsMedium), unit.conditions.contains(.notReady) { throw unit.notReadySense }
         if row.traits.contains(.writesMedium), unit.isWriteProtected { throw .writeProtected }
     }
 

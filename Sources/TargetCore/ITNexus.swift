@@ -27,6 +27,9 @@ public final class ITNexus {
     var isDraining = false
     /// Waits of task management for aborted tasks.
     var quietWaits: [QuietWait] = []
+    /// Waits of atomic commands for those that began before them.
+    var drains: [ExtentDrain] = []
+    private var otherTouched: [any BlockDevice] = []
     private(set) var isClosed = false
     private var firstTouched: NexusUnit?
 
@@ -120,12 +123,22 @@ public final class ITNexus {
             unit.isTouched = false
             unit.unit.device.submissionsEnded()
         }
+        if otherTouched.isEmpty { return }
+        let others = otherTouched
+        otherTouched.removeAll(keepingCapacity: true)
+        for device in others { device.submissionsEnded() }
+    }
+
+    /// The same for a device that is not a unit's own.
+    func touch(_ device: any BlockDevice) {
+        if firstTouched == nil, otherTouched.isEmpty { port?.use { $0.port.submissionsBegan() } }
+        if !otherTouched.contains(where: { $0 === device }) { otherTouched.append(device) }
     }
 
     func touch(_ unit: NexusUnit) {
         guard !unit.isTouched else { return }
         unit.isTouched = true
-        if firstTouched == nil { port?.use { $0.port.submissionsBegan() } }
+        if firstTouched == nil, otherTouched.isEmpty { port?.use { $0.port.submissionsBegan() } }
         unit.nextTouched = firstTouched
         firstTouched = unit
     }

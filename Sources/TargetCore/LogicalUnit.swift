@@ -21,16 +21,22 @@ public final class LogicalUnit: Sendable {
     let canMapReads: Bool
     let copiesWrites: Bool
 
+    let options: LogicalUnitOptions
     let modes: ModeState
     let reservations = Reservations()
-    let compareAndWriteLock = CompareAndWriteLock()
-    private let isStoppedFlag = Atomic<Bool>(false)
+    let conditions: UnitConditions
+    let extents: ExtentGuard
+    let durable: DurableUnit
     private let attachments = Mutex<[UnitAttachment]>([])
 
-    /// `writeCacheEnabled`: what WCE is at first, and again after a reset; false makes every write stable before it
-    /// ends, on a device that can flush.
-    public init(device: any BlockDevice, identity: LogicalUnitIdentity, writeCacheEnabled: Bool = true) {
+    public init(
+        device: any BlockDevice, identity: LogicalUnitIdentity, options: LogicalUnitOptions = LogicalUnitOptions()
+    ) {
         self.device = device
+        self.options = options
+        conditions = UnitConditions()
+        extents = ExtentGuard(conditions: conditions)
+        durable = DurableUnit(options.store)
         self.identity = identity
         features = device.features
         blockByteCount = device.blockByteCount
@@ -39,7 +45,7 @@ public final class LogicalUnit: Sendable {
         let byLimit = UInt64(TargetLimits.transferByteCount / device.blockByteCount)
         let byDevice = UInt64(device.features.maximumTransferBlockCount)
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
-        modes = ModeState(writeCacheEnabled: writeCacheEnabled)
+        modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
     }
 
     /// Logical blocks of the medium now, no more than keeps every byte offset within an Int64.
@@ -61,9 +67,18 @@ public final class LogicalUnit: Sendable {
 
     /// START STOP UNIT has stopped the unit.
     var isStopped: Bool {
-        get { isStoppedFlag.load(ordering: .relaxed) }
-        set { isStoppedFlag.store(newValue, ordering: .relaxed) }
+        get { conditions.contains(.stopped) }
+        set { conditions.set(.stopped, newValue) }
     }
+
+    /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: 0 to 7.
+    var physicalBlockExponent: UInt8 {
+        let physical = max(options.physicalBlockByteCount ?? blockByteCount, blockByteCount)
+        return UInt8((physical / blockByteCount).trailingZeroBitCount)
+    }
+
+    /// Why commands do not reach the medium; asked while some condition is there that says so.
+    var notReadySense: SenseData { .initializingCommandRequired }
 
     var isWriteProtected: Bool { features.isReadOnly || modes.isSoftwareWriteProtected }
 

@@ -59,7 +59,9 @@ extension ITNexus {
         for task in affected { task.isAborted = true }
         for unit in units {
             // Those in a device end when it says so: that it need not go on may hasten it.
-            for task in affected where task.unit?.object === unit { task.request.cancel(on: unit.unit.device) }
+            for task in affected where task.unit?.object === unit {
+                task.request.cancel(on: task.otherDevice ?? unit.unit.device)
+            }
         }
         let wait = QuietWait(tasks: affected, completion: completion)
         quietWaits.append(wait)
@@ -84,7 +86,7 @@ extension ITNexus {
     private func canEndNow(_ task: SCSITask) -> Bool {
         switch task.state {
         case .awaitingData, .blocked: true
-        case .waiting: task.unit?.object.unit.compareAndWriteLock.withdraw(task.request) ?? false
+        case .waiting: withdrawExtentClaim(of: task)
         case .enabled, .finished, .free: false
         }
     }

@@ -101,8 +101,12 @@ public final class SCSITask {
     var isAborted = false
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
-    var waitsForCompareAndWriteLock = false
-    var holdsCompareAndWriteLock = false
+    /// What the task has of its unit's extent guard.
+    var extentClaim = ExtentClaim.none
+    /// The device of a request that does not go to the unit's own.
+    var otherDevice: (any BlockDevice)?
+    /// The row waited for a save, which did not come about.
+    var hasFailedToSave = false
     /// Raw CDBs of a pass-through store: whether the command is to be offered as it came before `descriptor` runs it,
     /// and with what it ends when the store leaves it to the core and there is no row for it.
     var isOffered = false
@@ -112,6 +116,15 @@ public final class SCSITask {
     /// Bytes or blocks done so far, for commands that work in pieces.
     var progress: UInt64 = 0
     var descriptorIndex = 0
+
+    enum ExtentClaim: UInt8 {
+        case none
+        case waiting
+        /// Granted; an exclusive one may still wait for those that began before.
+        case held
+        /// Exclusive, and nobody else touches the blocks.
+        case quiet
+    }
 
     enum State: UInt8 {
         case free
@@ -149,8 +162,9 @@ public final class SCSITask {
         receivedByteCount = 0
         isAborted = false
         hasUnsettledRequest = false
-        waitsForCompareAndWriteLock = false
-        holdsCompareAndWriteLock = false
+        extentClaim = .none
+        if otherDevice != nil { otherDevice = nil }
+        hasFailedToSave = false
         isOffered = false
         refusal = nil
         step = 0
@@ -176,6 +190,10 @@ public protocol TargetPort: AnyObject {
     /// It has ended, within its submission or as the loop took it up.
     func requestEnded(_ task: SCSITask)
 
+    /// Data that stand in devices' memory and have not been sent are about to change together: the transport copies
+    /// them now (`SCSITask.settleMappedData`).
+    func settleMappedData()
+
     /// `task` was aborted by task management: no status goes to the initiator (SAM-5 5.6), nothing touches its buffer
     /// any more, and the transport takes the task back.
     func taskAborted(_ task: SCSITask)
@@ -185,6 +203,8 @@ extension TargetPort {
     public func requestBegan(_ task: SCSITask) {}
 
     public func requestEnded(_ task: SCSITask) {}
+
+    public func settleMappedData() {}
 }
 
 /// What became of a command when it arrived.

@@ -13,10 +13,7 @@ extension ITNexus {
             if task.request.isTimed { port?.use { $0.port.requestEnded(task) } }
         case .waiting:
             task.state = .enabled
-            if task.waitsForCompareAndWriteLock {
-                task.waitsForCompareAndWriteLock = false
-                task.holdsCompareAndWriteLock = true
-            }
+            if task.extentClaim == .waiting { task.extentClaim = .held }
         case .free, .awaitingData, .blocked, .finished:
             return
         }
@@ -60,6 +57,12 @@ extension ITNexus {
                 guard task.request.start(on: unit.unit.device) else { return }
                 if task.request.isTimed { port?.use { $0.port.requestEnded(task) } }
                 guard settle(task) else { return }
+            case .requestOn(let device):
+                task.otherDevice = device
+                touch(device)
+                let hasEnded = task.request.start(on: device)
+                guard hasEnded else { return }
+                guard settle(task) else { return }
             case .wait:
                 task.state = .waiting
                 return
@@ -72,6 +75,7 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        if task.step == 0, unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return .wait }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
         guard let row = task.descriptor else { throw .internalTargetFailure }
@@ -106,6 +110,7 @@ extension ITNexus {
     /// Looks at the outcome of the task's request. True when the task goes on; otherwise it has ended here, and not
     /// with GOOD.
     private func settle(_ task: SCSITask) -> Bool {
+        if task.otherDevice != nil { task.otherDevice = nil }
         if task.isAborted {
             endAborted(task)
             return false
@@ -150,11 +155,12 @@ extension ITNexus {
     }
 
     private func leave(_ task: SCSITask, _ unit: NexusUnit) {
-        if task.holdsCompareAndWriteLock {
-            task.holdsCompareAndWriteLock = false
-            unit.unit.compareAndWriteLock.release()
+        if task.extentClaim != .none {
+            task.extentClaim = .none
+            unit.unit.extents.release(task.request)
         }
         unit.taskSet.remove(task)
+        if !drains.isEmpty { leaveDrains(task) }
         if unit.taskSet.blockedCount > 0 { unblock(unit) }
     }
 

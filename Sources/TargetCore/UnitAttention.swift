@@ -11,12 +11,22 @@ public enum UnitAttention: UInt8, Sendable, CaseIterable {
     case scsiBusReset
     case busDeviceResetFunction
     case iTNexusLoss
+    case mediumMayHaveChanged
     case commandsClearedByAnotherInitiator
+    case commandsClearedByDeviceServer
+    case reportedLUNsDataHasChanged
+    case inquiryDataHasChanged
+    case deviceIdentifierChanged
+    case microcodeHasBeenChanged
+    case asymmetricAccessStateChanged
     case modeParametersChanged
+    case logParametersChanged
     case reservationsPreempted
     case reservationsReleased
     case registrationsPreempted
     case capacityDataHasChanged
+    case timestampChanged
+    case thinProvisioningSoftThresholdReached
 
     public var additionalSense: AdditionalSense {
         switch self {
@@ -25,12 +35,22 @@ public enum UnitAttention: UInt8, Sendable, CaseIterable {
         case .scsiBusReset: .scsiBusResetOccurred
         case .busDeviceResetFunction: .busDeviceResetFunctionOccurred
         case .iTNexusLoss: .iTNexusLossOccurred
+        case .mediumMayHaveChanged: .notReadyToReadyChangeMediumMayHaveChanged
         case .commandsClearedByAnotherInitiator: .commandsClearedByAnotherInitiator
+        case .commandsClearedByDeviceServer: .commandsClearedByDeviceServer
+        case .reportedLUNsDataHasChanged: .reportedLUNsDataHasChanged
+        case .inquiryDataHasChanged: .inquiryDataHasChanged
+        case .deviceIdentifierChanged: .deviceIdentifierChanged
+        case .microcodeHasBeenChanged: .microcodeHasBeenChanged
+        case .asymmetricAccessStateChanged: .asymmetricAccessStateChanged
         case .modeParametersChanged: .modeParametersChanged
+        case .logParametersChanged: .logParametersChanged
         case .reservationsPreempted: .reservationsPreempted
         case .reservationsReleased: .reservationsReleased
         case .registrationsPreempted: .registrationsPreempted
         case .capacityDataHasChanged: .capacityDataHasChanged
+        case .timestampChanged: .timestampChanged
+        case .thinProvisioningSoftThresholdReached: .thinProvisioningSoftThresholdReached
         }
     }
 

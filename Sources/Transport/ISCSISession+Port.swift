@@ -8,6 +8,8 @@ internal import TargetCore
 extension ISCSISession: TargetPort {
     func submissionsBegan() { planTurn() }
 
+    func settleMappedData() { settleMappedReads() }
+
     func taskFinished(_ task: SCSITask) { useTransportTask(of: task) { finished($0) } }
 
     func taskAborted(_ task: SCSITask) { useTransportTask(of: task) { aborted($0) } }

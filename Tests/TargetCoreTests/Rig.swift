@@ -133,11 +133,14 @@ struct Rig {
     let initiator: Initiator
 
     init(
-        _ device: FakeDevice = FakeDevice(), writeCacheEnabled: Bool = true, postsPowerOnAttention: Bool = false
+        _ device: FakeDevice = FakeDevice(), writeCacheEnabled: Bool = true, postsPowerOnAttention: Bool = false,
+        options change: (inout LogicalUnitOptions) -> Void = { _ in }
     ) {
         self.device = device
-        unit = LogicalUnit(
-            device: device, identity: LogicalUnitIdentity(serial: "0123456789"), writeCacheEnabled: writeCacheEnabled)
+        var options = LogicalUnitOptions()
+        options.writeCacheEnabled = writeCacheEnabled
+        change(&options)
+        unit = LogicalUnit(device: device, identity: LogicalUnitIdentity(serial: "0123456789"), options: options)
         target = SCSITarget(
             name: "iqn.2026-11.org.example:target", luns: [0: unit], postsPowerOnAttention: postsPowerOnAttention)
         initiator = Initiator(target)

@@ -6,7 +6,9 @@ internal import HandlerHost
 enum DeviceAttribute: String, CaseIterable, Sendable {
     case size
     case blockSize = "block-size"
+    case physicalBlockSize = "physical-block-size"
     case readonly
+    case removable
     case serial
     case vendor
     case product
@@ -18,14 +20,15 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
     static let names = allCases.map(\.rawValue)
 
     /// Whether the bare word, without a value, says yes.
-    var isFlag: Bool { self == .readonly }
+    var isFlag: Bool { self == .readonly || self == .removable }
 
     /// What a value may be, as the end of a sentence.
     var expectation: String {
         switch self {
         case .size: "write a number of bytes above 0, or one with K, M, G or T, such as size=10G"
         case .blockSize: "write 512, 1024, 2048 or 4096"
-        case .readonly: "write yes or no, or the word readonly alone"
+        case .physicalBlockSize: "write a power of two from 512 to 65536"
+        case .readonly, .removable: "write yes or no, or the word \(rawValue) alone"
         case .serial: "write 1 to \(Self.maximumSerialByteCount) printable ASCII characters"
         case .vendor: "write 1 to \(Self.maximumVendorByteCount) printable ASCII characters"
         case .product: "write 1 to \(Self.maximumProductByteCount) printable ASCII characters"
@@ -44,6 +47,8 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
     /// INQUIRY bytes 16 to 31.
     static let maximumProductByteCount = 16
 
+    /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT has more room, disks have not.
+    private static let physicalBlockByteCounts = 512...65536
     private static let blockByteCounts = [512, 1024, 2048, 4096]
 
     /// Puts `value` in its place. False when it is none that `expectation` allows.
@@ -58,6 +63,14 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .readonly:
             guard let isReadOnly = Self.truth(of: value) else { return false }
             settings.isReadOnly = isReadOnly
+        case .removable:
+            guard let isRemovable = Self.truth(of: value) else { return false }
+            settings.isRemovable = isRemovable
+        case .physicalBlockSize:
+            guard let byteCount = Int(value), Self.physicalBlockByteCounts.contains(byteCount),
+                byteCount & (byteCount - 1) == 0
+            else { return false }
+            settings.physicalBlockByteCount = byteCount
         case .serial:
             guard Self.isText(value, limit: Self.maximumSerialByteCount) else { return false }
             settings.serial = value

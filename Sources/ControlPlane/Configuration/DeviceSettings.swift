@@ -13,6 +13,10 @@ public struct DeviceSettings: Equatable, Sendable {
     /// Bytes of a logical block: 512, 1024, 2048 or 4096.
     public var blockByteCount: Int?
     public var isReadOnly = false
+    /// The medium can be ejected and loaded.
+    public var isRemovable = false
+    /// Bytes of a physical block; nil: one logical block.
+    public var physicalBlockByteCount: Int?
     /// UNIT SERIAL NUMBER.
     public var serial: String?
     /// T10 VENDOR IDENTIFICATION, at most 8 characters.

@@ -49,8 +49,20 @@ struct OpenDevice: Sendable {
             serial: serial, vendor: settings.vendor ?? LogicalUnitIdentity.defaultVendor,
             product: settings.product ?? LogicalUnitIdentity.defaultProduct, revision: Version.productRevision)
         // Whether a cache is there is the store's to say; off means that the core makes every write stable.
-        let unit = LogicalUnit(
-            device: filters?.device ?? device, identity: identity, writeCacheEnabled: settings.writeCache ?? true)
+        var options = LogicalUnitOptions()
+        options.writeCacheEnabled = settings.writeCache ?? true
+        options.isRemovable = settings.isRemovable
+        options.physicalBlockByteCount = settings.physicalBlockByteCount
+        if let physical = options.physicalBlockByteCount, physical < device.blockByteCount {
+            filters?.close()
+            device.close()
+            throw Failure(
+                .usage,
+                "gives physical-block-size=\(physical), less than its logical block of \(device.blockByteCount) bytes: "
+                    + "write at least that"
+            ).at(asked.origin)
+        }
+        let unit = LogicalUnit(device: filters?.device ?? device, identity: identity, options: options)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
         return OpenDevice(
             name: asked.name, backstore: settings.backstore, device: device, filters: filters,

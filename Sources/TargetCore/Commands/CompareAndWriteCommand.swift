@@ -8,7 +8,8 @@ enum CompareAndWriteCommand {
     static let row = CommandDescriptor(
         name: "COMPARE AND WRITE", opcode: .compareAndWrite,
         usage: [0x18] + [UInt8](repeating: 0xFF, count: 8) + [0x00, 0x00, 0x00, 0xFF, 0x00, 0x00],
-        data: .fromInitiator, traits: [.needsMedium, .writesMedium], reservation: .never, plan: plan, perform: perform)
+        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .claimsExtent], reservation: .never, plan: plan,
+        perform: perform)
 
     private static let countByte = 13
 
@@ -38,28 +39,27 @@ enum CompareAndWriteCommand {
         if half == 0 { return .finished(toInitiator: 0) }
         guard task.receivedByteCount >= 2 * half else { throw .invalidFieldInCommandInformationUnit }
         if unit.features.canCompareAndWrite {
+            // Atomic in the store; but another atomic command here may be in its midst.
             guard task.step == 0 else {
                 return MediumAccess.endWrite(task, on: unit, isForced: access.forceUnitAccess)
+            }
+            if unit.conditions.contains(.extentsGuarded), !nexus.nexus.holdsAlone(access.range, for: task, on: nexus) {
+                return .wait
             }
             MediumAccess.prepare(task, .compareAndWrite, access.range, on: unit)
             task.useData(byteCount: 2 * half)
             return .request
         }
-        return try emulate(task, access, half, on: unit)
+        return try emulate(task, access, half, on: nexus)
     }
 
     private static func emulate(
-        _ task: SCSITask, _ access: BlockAccess, _ half: Int, on unit: LogicalUnit
+        _ task: SCSITask, _ access: BlockAccess, _ half: Int, on nexus: NexusUnit
     ) throws(SenseData) -> CommandDescriptor.Step {
+        let unit = nexus.unit
         switch task.step {
         case 0:
-            if !task.holdsCompareAndWriteLock {
-                guard unit.compareAndWriteLock.acquire(for: task.request) else {
-                    task.waitsForCompareAndWriteLock = true
-                    return .wait
-                }
-                task.holdsCompareAndWriteLock = true
-            }
+            guard nexus.nexus.holdsAlone(access.range, for: task, on: nexus) else { return .wait }
             MediumAccess.prepare(task, .read, access.range, on: unit)
             task.useWork(byteCount: half)
             return .request

@@ -13,7 +13,7 @@ enum ReadCommands {
 
     private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
-            name: name, opcode: opcode, usage: usage, data: .toInitiator, traits: .needsMedium,
+            name: name, opcode: opcode, usage: usage, data: .toInitiator, traits: [.needsMedium, .readsMedium, .namesOneExtent],
             reservation: .duringWriteExclusive, plan: plan, perform: perform)
     }
 
@@ -23,7 +23,8 @@ enum ReadCommands {
         let access = try MediumAccess.checked(task, on: unit)
         var plan = TransferPlan(toInitiator: MediumAccess.byteCount(access.range.count, on: unit))
         plan.isMapped =
-            unit.canMapReads && !nexus.taskSet.isOrdered && maps(task, access, plan.toInitiator, on: unit)
+            unit.canMapReads && !nexus.taskSet.isOrdered && !unit.conditions.contains(.extentsGuarded)
+            && maps(task, access, plan.toInitiator, on: unit)
         return plan
     }
 

@@ -75,7 +75,8 @@ enum VerifyCommands {
 
     private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
-            name: name, opcode: opcode, usage: usage, data: .fromInitiator, traits: .needsMedium,
+            name: name, opcode: opcode, usage: usage, data: .fromInitiator,
+            traits: [.needsMedium, .readsMedium, .namesOneExtent],
             reservation: .duringWriteExclusive, plan: plan, perform: perform)
     }
 

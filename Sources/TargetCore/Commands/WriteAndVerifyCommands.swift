@@ -15,7 +15,8 @@ enum WriteAndVerifyCommands {
     /// There is no row where the data could not be brought to the medium.
     private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
-            name: name, opcode: opcode, usage: usage, data: .fromInitiator, traits: [.needsMedium, .writesMedium],
+            name: name, opcode: opcode, usage: usage, data: .fromInitiator,
+            traits: [.needsMedium, .writesMedium, .namesOneExtent],
             reservation: .never, isSupported: { $0.canForceUnitAccess }, plan: plan, perform: perform)
     }
 

@@ -13,7 +13,8 @@ enum WriteCommands {
 
     private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
-            name: name, opcode: opcode, usage: usage, data: .fromInitiator, traits: [.needsMedium, .writesMedium],
+            name: name, opcode: opcode, usage: usage, data: .fromInitiator,
+            traits: [.needsMedium, .writesMedium, .namesOneExtent],
             reservation: .never, plan: plan, perform: perform)
     }
 

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an operator says of a logical unit beyond its store and its name.
+public struct LogicalUnitOptions: Sendable {
+    /// What WCE is at first, and again after a reset; false makes every write stable before it ends, on a device that
+    /// can flush.
+    public var writeCacheEnabled = true
+    /// RMB: the medium can be ejected, loaded, and kept from that.
+    public var isRemovable = false
+    /// Bytes of a physical block, a power of two times the logical block; nil: one logical block.
+    public var physicalBlockByteCount: Int?
+    /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.
+    public var store: (any DurableStore)?
+
+    public init() {}
+}
