@@ -15,9 +15,10 @@ struct OpenDevice: Sendable {
     let filterTexts: [String]
     let unit: LogicalUnit
 
-    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER.
+    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER; `store` keeps what is to outlive the process.
     static func open(
-        _ asked: Configuration.Device, serial: String, handler: Handler, diagnostics: Diagnostics
+        _ asked: Configuration.Device, serial: String, handler: Handler, store: (any DurableStore)?,
+        diagnostics: Diagnostics
     ) throws(Failure) -> OpenDevice {
         let settings = asked.settings
         var configuration = HandlerDeviceConfiguration(configString: settings.backstore, serial: serial)
@@ -51,6 +52,7 @@ struct OpenDevice: Sendable {
         // Whether a cache is there is the store's to say; off means that the core makes every write stable.
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = settings.writeCache ?? true
+        options.store = store
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
         if let physical = options.physicalBlockByteCount, physical < device.blockByteCount {
