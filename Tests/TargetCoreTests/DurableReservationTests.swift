@@ -71,7 +71,8 @@ struct DurableReservationTests {
         let reserve = rig.initiator.start([0x5F, 1, 0x05, 0, 0, 0, 0, 0, 24, 0], list).tag
         #expect(store.waitingCount == 1)
         #expect(third.run(CDB.write10(0, 0)) == .good, "nothing is reserved yet")
-        let clear = other.start([0x5F, 3, 0, 0, 0, 0, 0, 0, 24, 0], joined(UInt64(2).bytes, [UInt8](repeating: 0, count: 16)))
+        let clear = other.start(
+            [0x5F, 3, 0, 0, 0, 0, 0, 0, 24, 0], joined(UInt64(2).bytes, [UInt8](repeating: 0, count: 16)))
         #expect(store.waitingCount == 1, "the second waits for the first")
         // RESERVE(6) waits as well: what it depends on is about to change.
         let reserve6 = third.start([0x16, 0, 0, 0, 0, 0]).tag

@@ -12,7 +12,8 @@ struct ReservationMatrixTests {
     }
 
     static let names: [Sender: String] = [
-        .holder: "iqn.2026-11.org.example:a,i,0x000000000001", .registrant: "iqn.2026-11.org.example:b,i,0x000000000002",
+        .holder: "iqn.2026-11.org.example:a,i,0x000000000001",
+        .registrant: "iqn.2026-11.org.example:b,i,0x000000000002",
         .stranger: "iqn.2026-11.org.example:c,i,0x000000000003",
     ]
     static let keys: [Sender: UInt64] = [.holder: 0xAAAA, .registrant: 0xBBBB, .stranger: 0]

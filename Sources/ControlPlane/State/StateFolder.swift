@@ -3,12 +3,12 @@
 internal import CLinux
 internal import EventLoop
 internal import Foundation
-internal import TargetCore
+public import TargetCore
 
 /// The folder for what must outlive the process: a file for each logical unit, and a lock that keeps a second server
 /// out of it while this one runs.
-final class StateFolder: Sendable {
-    let path: String
+public final class StateFolder: Sendable {
+    public let path: String
     private let descriptor: CInt
     private let lock: CInt
     private let thread: SaveThread
@@ -18,7 +18,7 @@ final class StateFolder: Sendable {
     private static let filePermissions: mode_t = 0o600
 
     /// Makes the folder if need be, and takes it for this process.
-    static func open(_ path: String, diagnostics: Diagnostics) throws(Failure) -> StateFolder {
+    public static func open(_ path: String, diagnostics: Diagnostics) throws(Failure) -> StateFolder {
         try StateDirectory.prepare(path)
         do throws(SystemError) {
             return try StateFolder(path, diagnostics)
@@ -61,7 +61,7 @@ final class StateFolder: Sendable {
 
     /// Where the unit with this serial number keeps its state, with what was saved last. A file that cannot be
     /// understood is an error: a reservation that was forgotten would let two hosts write to one disk.
-    func store(serial: String) throws(Failure) -> UnitStateStore {
+    public func store(serial: String) throws(Failure) -> any DurableStore {
         let name = UnitStateFile.name(serial: serial)
         let file = "\(path)/\(name)"
         let bytes: Data?
@@ -82,7 +82,7 @@ final class StateFolder: Sendable {
     }
 
     /// Saves what was asked for, and lets another server use the folder. Blocks.
-    func close() {
+    public func close() {
         thread.end()
         Glibc.close(descriptor)
         Glibc.close(lock)

@@ -5,7 +5,7 @@ internal import TargetCore
 
 /// The file that keeps the durable state of one logical unit: JSON with a version, the unit's serial number and a
 /// checksum over all of it.
-enum UnitStateFile {
+public enum UnitStateFile {
     /// Why a file cannot be used: the end of a sentence that begins with its path.
     struct Defect: Error, Equatable {
         let words: String
@@ -87,7 +87,7 @@ enum UnitStateFile {
 
     /// `unit-SERIAL.json`, whatever the serial number holds: all but letters, digits, `-` and `_` as `%XX`; a long one
     /// cut, with a hash of the whole.
-    static func name(serial: String) -> String {
+    public static func name(serial: String) -> String {
         var name = ""
         for byte in serial.utf8 {
             switch byte {
