@@ -8,7 +8,8 @@ enum WriteAtomicCommand {
     static let row = CommandDescriptor(
         name: "WRITE ATOMIC(16)", opcode: .writeAtomic16,
         usage: [0x18] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00], data: .fromInitiator,
-        traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent], reservation: .never, plan: plan, perform: perform)
+        traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent], reservation: .never, plan: plan,
+        perform: perform)
 
     private static let addressByte = 2
     private static let boundaryByte = 10
