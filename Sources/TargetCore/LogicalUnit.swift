@@ -23,7 +23,9 @@ public final class LogicalUnit: Sendable {
 
     let options: LogicalUnitOptions
     let modes: ModeState
-    let reservations = Reservations()
+    let reservations: Reservations
+    let ports = UnitPorts()
+    let turns = UnitTurns()
     let conditions: UnitConditions
     let extents: ExtentGuard
     let durable: DurableUnit
@@ -37,6 +39,7 @@ public final class LogicalUnit: Sendable {
         conditions = UnitConditions()
         extents = ExtentGuard(conditions: conditions)
         durable = DurableUnit(options.store)
+        reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
         self.identity = identity
         features = device.features
         blockByteCount = device.blockByteCount
@@ -46,6 +49,7 @@ public final class LogicalUnit: Sendable {
         let byDevice = UInt64(device.features.maximumTransferBlockCount)
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
         modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
+        ModeCommands.restore(self)
     }
 
     /// Logical blocks of the medium now, no more than keeps every byte offset within an Int64.
@@ -105,6 +109,11 @@ public final class LogicalUnit: Sendable {
 
     // MARK: - Nexuses
 
+    /// The unit is in `target`, whose port has this RELATIVE TARGET PORT IDENTIFIER.
+    func isReached(through port: UInt16, of target: String) {
+        if let old = ports.add(port, of: target) { reservations.renumber(port: old, as: port) }
+    }
+
     func attach(_ attachment: UnitAttachment) {
         attachments.withLock { $0.append(attachment) }
     }
@@ -125,7 +134,7 @@ public final class LogicalUnit: Sendable {
     /// reservation by RESERVE. Persistent reservations stay.
     func resetState() {
         reservations.releaseReserve(of: nil)
-        modes.restoreDefaults()
+        ModeCommands.restore(self)
         isStopped = false
     }
 }

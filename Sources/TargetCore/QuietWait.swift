@@ -93,7 +93,7 @@ extension ITNexus {
     private func canEndNow(_ task: SCSITask) -> Bool {
         switch task.state {
         case .awaitingData, .blocked: true
-        case .waiting: withdrawExtentClaim(of: task)
+        case .waiting: withdrawExtentClaim(of: task) || withdrawTurn(of: task)
         case .enabled, .finished, .free: false
         }
     }

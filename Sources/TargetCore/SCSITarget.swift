@@ -29,6 +29,7 @@ public final class SCSITarget: Sendable {
         for (number, unit) in luns {
             precondition((0..<TargetLimits.logicalUnitCount).contains(number), "no logical unit number for this index")
             units[number] = unit
+            unit.isReached(through: relativePortIdentifier, of: name)
         }
         self.units = units
         absentUnit = LogicalUnit(device: AbsentDevice(), identity: LogicalUnitIdentity(serial: name))

@@ -105,6 +105,8 @@ public final class SCSITask {
     var hasUnsettledRequest = false
     /// What the task has of its unit's extent guard.
     var extentClaim = ExtentClaim.none
+    /// What the task has of its unit's turns.
+    var turn = Turn.none
     /// The device of a request that does not go to the unit's own.
     var otherDevice: (any BlockDevice)?
     /// The row waited for a save, which did not come about.
@@ -126,6 +128,10 @@ public final class SCSITask {
         case held
         /// Exclusive, and nobody else touches the blocks.
         case quiet
+    }
+
+    enum Turn: UInt8 {
+        case none, waiting, held
     }
 
     enum State: UInt8 {
@@ -166,6 +172,7 @@ public final class SCSITask {
         reportsAbort = false
         hasUnsettledRequest = false
         extentClaim = .none
+        turn = .none
         if otherDevice != nil { otherDevice = nil }
         hasFailedToSave = false
         isOffered = false

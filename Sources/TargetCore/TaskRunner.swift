@@ -14,6 +14,7 @@ extension ITNexus {
         case .waiting:
             task.state = .enabled
             if task.extentClaim == .waiting { task.extentClaim = .held }
+            if task.turn == .waiting { task.turn = .held }
         case .free, .awaitingData, .blocked, .finished:
             return
         }
@@ -166,6 +167,10 @@ extension ITNexus {
         if task.extentClaim != .none {
             task.extentClaim = .none
             unit.unit.extents.release(task.request)
+        }
+        if task.turn != .none {
+            task.turn = .none
+            unit.unit.turns.giveBack(task.request)
         }
         unit.taskSet.remove(task)
         if !drains.isEmpty { leaveDrains(task) }

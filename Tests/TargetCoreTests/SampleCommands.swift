@@ -76,6 +76,12 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
         case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): return ([op, action, 0, 0, 0, 0, 0, 1, 0, 0], [])
+        case "PERSISTENT RESERVE OUT, REGISTER AND MOVE":
+            // To an initiator port through target port 1.
+            let name = Array("iqn.2026-11.org.example:c,i,0x000000000003".utf8)
+            let keys: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8]
+            let data = keys + [0, 0, 0, 1, 0, 0, 0, 48, 0x45, 0, 0, 44] + name + [0, 0]
+            return ([op, action, 0, 0, 0, 0, 0, 0, UInt8(data.count), 0], data)
         case _ where row.name.hasPrefix("PERSISTENT RESERVE OUT"):
             // REGISTER AND IGNORE EXISTING KEY and REGISTER succeed for a stranger; the others conflict.
             return (
