@@ -26,6 +26,7 @@ public final class LogicalUnit: Sendable {
     let reservations = Reservations()
     let conditions: UnitConditions
     let extents: ExtentGuard
+    let tokens: TokenStore
     let durable: DurableUnit
     private let attachments = Mutex<[UnitAttachment]>([])
 
@@ -36,6 +37,7 @@ public final class LogicalUnit: Sendable {
         self.options = options
         conditions = UnitConditions()
         extents = ExtentGuard(conditions: conditions)
+        tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)
         self.identity = identity
         features = device.features

@@ -8,12 +8,12 @@ extension CommandTable {
         [
             TestUnitReady.row, RequestSense.row, Inquiry.row, ReportLUNs.row, StartStopUnit.row,
             CompareAndWriteCommand.row, UnmapCommand.row, GetLBAStatus.row, ReportSupportedOperationCodes.row,
-            ReportSupportedTaskManagementFunctions.row,
+            ReportSupportedTaskManagementFunctions.row, ExtendedCopyCommand.row,
         ]
             + ReadCommands.rows + WriteCommands.rows + ReadCapacityCommands.rows + SynchronizeCacheCommands.rows
             + VerifyCommands.rows + WriteAndVerifyCommands.rows + WriteSameCommands.rows
             + ModeCommands.rows + ReserveReleaseCommands.rows + PersistentReserveInCommands.rows
-            + PersistentReserveOutCommands.rows)
+            + PersistentReserveOutCommands.rows + ReceiveCopyCommands.rows + TokenCommands.rows)
 
     /// What a number without a logical unit answers (SPC-4 6.4.1, 6.33, 6.39).
     static let absentUnit = CommandTable(
