@@ -28,6 +28,7 @@ public final class LogicalUnit: Sendable {
     let turns = UnitTurns()
     let conditions: UnitConditions
     let extents: ExtentGuard
+    let tokens: TokenStore
     let durable: DurableUnit
     private let attachments = Mutex<[UnitAttachment]>([])
 
@@ -38,6 +39,7 @@ public final class LogicalUnit: Sendable {
         self.options = options
         conditions = UnitConditions()
         extents = ExtentGuard(conditions: conditions)
+        tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)
         reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
         self.identity = identity

@@ -11,6 +11,11 @@ public struct LogicalUnitOptions: Sendable {
     public var physicalBlockByteCount: Int?
     /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.
     public var store: (any DurableStore)?
+    /// Seconds since some moment, never less than before: by it ROD tokens expire. From any thread.
+    public var monotonicSeconds: @Sendable () -> UInt64 = { LogicalUnitOptions.elapsedSeconds }
+
+    private static let start = ContinuousClock.now
+    private static var elapsedSeconds: UInt64 { UInt64(clamping: (ContinuousClock.now - start).components.seconds) }
 
     public init() {}
 }

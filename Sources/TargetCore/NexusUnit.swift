@@ -13,6 +13,8 @@ final class NexusUnit {
     let isAbsent: Bool
     unowned let nexus: ITNexus
     let taskSet = TaskSet()
+    /// Third-party copies, by their list identifiers.
+    var copies = CopyRecords()
     /// In the chain of units to whose devices this turn has submitted requests.
     var isTouched = false
     var nextTouched: NexusUnit?

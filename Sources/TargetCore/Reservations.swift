@@ -37,6 +37,18 @@ final class Reservations: Sendable {
         }
     }
 
+    /// Whether the I_T_L nexus may do to its unit what `rule` says of a command: for a copy that another unit was told
+    /// to make.
+    func permits(_ rule: ReservationRule, _ nexus: NexusUnit) -> Bool {
+        guard isAny, let attachment = nexus.attachment else { return true }
+        return state.withLock { state in
+            if let reserver = state.reserver, reserver != ObjectIdentifier(attachment) {
+                return rule.allowsDuringReserve
+            }
+            return state.persistent.permits(rule, CommandDescriptorBlock(), from: attachment.nexusIdentity)
+        }
+    }
+
     // MARK: - PERSISTENT RESERVE
 
     var snapshot: PersistentReservation { state.withLock { $0.persistent } }

@@ -109,6 +109,8 @@ public final class SCSITask {
     var turn = Turn.none
     /// The device of a request that does not go to the unit's own.
     var otherDevice: (any BlockDevice)?
+    /// A third-party copy, with all that it is about.
+    var copy: CopyOperation?
     /// The row waited for a save, which did not come about.
     var hasFailedToSave = false
     /// Raw CDBs of a pass-through store: whether the command is to be offered as it came before `descriptor` runs it,
@@ -174,6 +176,7 @@ public final class SCSITask {
         extentClaim = .none
         turn = .none
         if otherDevice != nil { otherDevice = nil }
+        if copy != nil { copy = nil }
         hasFailedToSave = false
         isOffered = false
         refusal = nil

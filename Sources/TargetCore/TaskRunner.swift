@@ -76,11 +76,20 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        if task.step == 0, unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return .wait }
+        if task.step == 0, unit.unit.conditions.contains([.extentsGuarded, .tokensWatched]), !mayBegin(task, unit) {
+            return .wait
+        }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
         guard let row = task.descriptor else { throw .internalTargetFailure }
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
+    }
+
+    /// False: the task waits for an atomic command. Tokens are looked at when it has its turn.
+    private func mayBegin(_ task: SCSITask, _ unit: NexusUnit) -> Bool {
+        if unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
+        if unit.unit.conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
+        return true
     }
 
     /// Hands the CDB to the store as it came. When it ends well, so does the command.
@@ -123,11 +132,12 @@ extension ITNexus {
         case .notHandled where task.isOffered:
             task.isOffered = false
             return true
-        case .failedWithStoreSense where SenseData(task.request.storeSense) != nil:
+        case .failedWithStoreSense where task.copy == nil && SenseData(task.request.storeSense) != nil:
             task.storeSense = task.request.storeSense
             finish(task, .checkCondition)
         case .miscompare, .failed, .notHandled, .failedWithStoreSense:
-            let failure = RequestFailure(task.request.outcome)
+            let outcome = RequestFailure(task.request.outcome)
+            let failure = task.copy?.failure(outcome) ?? outcome
             finish(task, failure.status, sense: failure.sense)
         }
         return false
@@ -167,6 +177,7 @@ extension ITNexus {
         if task.extentClaim != .none {
             task.extentClaim = .none
             unit.unit.extents.release(task.request)
+            task.copy?.leave(task)
         }
         if task.turn != .none {
             task.turn = .none

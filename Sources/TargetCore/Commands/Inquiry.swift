@@ -44,8 +44,11 @@ struct InquiryData {
 
     init(_ nexus: NexusUnit) {
         let unit = nexus.unit
-        standard = Self.standard(unit.identity, .disk)
-        pages = VitalProductData(pages: [
+        let copies = ThirdPartyCopy.isSupported(by: unit)
+        var standard = Self.standard(unit.identity, .disk)
+        standard.supportsThirdPartyCopy = copies
+        self.standard = standard
+        var pages = VitalProductData(pages: [
             .unitSerialNumber(unit.identity.serial),
             .deviceIdentification(Self.designators(unit.identity, nexus.nexus)),
             .extendedInquiryData(Self.extended(unit)),
@@ -53,6 +56,8 @@ struct InquiryData {
             .blockDeviceCharacteristics(Self.characteristics(unit)),
             .logicalBlockProvisioning(Self.provisioning(unit)),
         ])
+        if copies { pages.pages.append(.thirdPartyCopy(ThirdPartyCopy.page(of: unit))) }
+        self.pages = pages
     }
 
     /// No vital product data but the list of none.
@@ -69,7 +74,7 @@ struct InquiryData {
     }
 
     /// Names of the unit, of the port that the command came through, and of the device behind both.
-    private static func designators(_ identity: LogicalUnitIdentity, _ nexus: ITNexus) -> [DesignationDescriptor] {
+    static func designators(_ identity: LogicalUnitIdentity, _ nexus: ITNexus) -> [DesignationDescriptor] {
         let target = nexus.target
         let transport = nexus.protocolIdentifier
         return [
