@@ -86,6 +86,10 @@ public struct VitalProductData: Equatable, Sendable {
 
 /// Extended INQUIRY Data VPD page 86h (SPC-4 7.8.7).
 public struct ExtendedInquiryData: Equatable, Sendable {
+    /// SPT; nil: no protection information.
+    public var protection: ProtectionType?
+    /// GRD_CHK, APP_CHK, REF_CHK: what is checked when blocks are read.
+    public var protectionChecks: ProtectionChecks = []
     /// GROUP_SUP: GROUP NUMBER fields have a meaning.
     public var supportsGrouping = false
     /// PRIOR_SUP
@@ -108,7 +112,11 @@ public struct ExtendedInquiryData: Equatable, Sendable {
 
     fileprivate func writeBody(to writer: inout ParameterDataWriter) {
         let start = writer.byteCount
-        writer.append(UInt8(0))  // no microcode activation, no protection
+        // ACTIVATE_MICROCODE 00b
+        writer.append(
+            (protection?.supportedTypesField ?? 0) << 3 | .bit(protectionChecks.contains(.guardTag), 2)
+                | .bit(protectionChecks.contains(.applicationTag), 1)
+                | .bit(protectionChecks.contains(.referenceTag), 0))
         writer.append(
             .bit(supportsGrouping, 4) | .bit(supportsPriority, 3) | .bit(supportsHeadOfQueue, 2)
                 | .bit(supportsOrdered, 1) | .bit(supportsSimple, 0))

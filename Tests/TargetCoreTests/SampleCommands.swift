@@ -48,7 +48,7 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "READ(16)": return (sixteen, [])
         case "WRITE(10)": return (ten, zeroes + zeroes)
         case "WRITE(12)": return (twelve, zeroes + zeroes)
-        case "WRITE(16)": return (sixteen, zeroes + zeroes)
+        case "WRITE(16)", "ORWRITE(16)": return (sixteen, zeroes + zeroes)
         case "VERIFY(10)": return (flagged(ten, 0x02), zeroes + zeroes)
         case "VERIFY(12)": return (flagged(twelve, 0x02), zeroes + zeroes)
         case "VERIFY(16)": return (flagged(sixteen, 0x06), zeroes)

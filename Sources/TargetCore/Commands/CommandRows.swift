@@ -25,7 +25,7 @@ extension CommandTable {
     private static let transfers: [CommandDescriptor] = [
         ReadCommands.rows, WriteCommands.rows, VerifyCommands.rows, WriteAndVerifyCommands.rows,
         WriteSameCommands.rows, SynchronizeCacheCommands.rows,
-        [CompareAndWriteCommand.row, WriteAtomicCommand.row],
+        [CompareAndWriteCommand.row, OrWriteCommand.row, WriteAtomicCommand.row],
     ].flatMap { $0 }
 
     /// The medium as a whole.
