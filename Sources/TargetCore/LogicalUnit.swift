@@ -27,6 +27,7 @@ public final class LogicalUnit: Sendable {
     let conditions: UnitConditions
     let extents: ExtentGuard
     let durable: DurableUnit
+    let portGroups: TargetPortGroups
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -35,6 +36,7 @@ public final class LogicalUnit: Sendable {
         self.device = device
         self.options = options
         conditions = UnitConditions()
+        portGroups = TargetPortGroups(options.asymmetricAccess, conditions: conditions)
         extents = ExtentGuard(conditions: conditions)
         durable = DurableUnit(options.store)
         self.identity = identity

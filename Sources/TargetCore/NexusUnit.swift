@@ -11,6 +11,8 @@ final class NexusUnit {
     /// What the logical unit knows of this nexus; nil while it is not attached.
     private(set) var attachment: UnitAttachment?
     let isAbsent: Bool
+    /// The target port group through which the nexus reaches the unit.
+    let portGroup: TargetPortGroup?
     unowned let nexus: ITNexus
     let taskSet = TaskSet()
     /// In the chain of units to whose devices this turn has submitted requests.
@@ -22,6 +24,7 @@ final class NexusUnit {
         self.nexus = nexus
         table = .directAccess
         isAbsent = false
+        portGroup = unit.portGroups.group(nexus.target.portGroup)
     }
 
     /// Stands for the numbers that name no logical unit.
@@ -30,6 +33,7 @@ final class NexusUnit {
         self.nexus = nexus
         table = .absentUnit
         isAbsent = true
+        portGroup = nil
     }
 
     func attach() {
