@@ -36,6 +36,14 @@ final class NexusUnit {
         portGroup = nil
     }
 
+    /// The unit attention condition to be reported now; reporting clears it. REPORTED LUNS DATA HAS CHANGED is about
+    /// the target, and told once by one of its units (LUICLR one).
+    func takeAttention() -> UnitAttention? {
+        let attention = attentions.takeFirst()
+        if attention == .reportedLUNsDataHasChanged { nexus.clearAttentions(.reportedLUNsDataHasChanged) }
+        return attention
+    }
+
     func attach() {
         let attachment = UnitAttachment(nexus: nexus, attentions: attentions)
         self.attachment = attachment

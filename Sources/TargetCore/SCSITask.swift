@@ -99,6 +99,8 @@ public final class SCSITask {
     var ordering = TaskOrdering.simple
     var state = State.free
     var isAborted = false
+    /// Aborted by another nexus while TAS was one: TASK ABORTED tells its initiator.
+    var reportsAbort = false
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
     /// What the task has of its unit's extent guard.
@@ -161,6 +163,7 @@ public final class SCSITask {
         toInitiatorByteCount = 0
         receivedByteCount = 0
         isAborted = false
+        reportsAbort = false
         hasUnsettledRequest = false
         extentClaim = .none
         if otherDevice != nil { otherDevice = nil }

@@ -141,12 +141,20 @@ extension ITNexus {
         port?.use { $0.port.taskFinished(task) }
     }
 
-    /// No status goes to the initiator, and whoever waits for the end of the task is told.
+    /// No status goes to the initiator, except TASK ABORTED where it is to know, and whoever waits for the end of the
+    /// task is told (SAM-5 5.6).
     func endAborted(_ task: SCSITask) {
         leave(task)
         for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
         task.state = .finished
-        port?.use { $0.port.taskAborted(task) }
+        if task.reportsAbort {
+            task.status = .taskAborted
+            task.sense = nil
+            task.toInitiatorByteCount = 0
+            port?.use { $0.port.taskFinished(task) }
+        } else {
+            port?.use { $0.port.taskAborted(task) }
+        }
         endQuietWaits()
     }
 

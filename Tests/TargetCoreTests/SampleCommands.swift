@@ -65,6 +65,7 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "WRITE SAME(10)": return (flagged(ten, 0x08), zeroes)
         case "WRITE SAME(16)": return (sixteen, zeroes)
         case "COMPARE AND WRITE": return ([op, 0] + lba8 + [0, 0, 0, 1, 0, 0], zeroes + zeroes)
+        case "WRITE ATOMIC(16)": return ([op, 0] + lba8 + [0, 0, 0, 2, 0, 0], zeroes + zeroes)
         case "UNMAP":
             return ([op, 0, 0, 0, 0, 0, 0, 0, 24, 0], [0, 22, 0, 16, 0, 0, 0, 0] + lba8 + [0, 0, 0, 2, 0, 0, 0, 0])
         case "SYNCHRONIZE CACHE(10)": return (ten, [])

@@ -7,7 +7,8 @@ extension CommandTable {
     public static let directAccess = CommandTable(
         [
             TestUnitReady.row, RequestSense.row, Inquiry.row, ReportLUNs.row, StartStopUnit.row,
-            CompareAndWriteCommand.row, UnmapCommand.row, GetLBAStatus.row, ReportSupportedOperationCodes.row,
+            CompareAndWriteCommand.row, WriteAtomicCommand.row, UnmapCommand.row, GetLBAStatus.row,
+            ReportSupportedOperationCodes.row,
             ReportSupportedTaskManagementFunctions.row,
         ]
             + ReadCommands.rows + WriteCommands.rows + ReadCapacityCommands.rows + SynchronizeCacheCommands.rows

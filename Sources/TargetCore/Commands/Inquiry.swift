@@ -122,6 +122,7 @@ struct InquiryData {
         page.maximumTransferBlockCount = UInt32(clamping: unit.maximumTransferBlockCount)
         page.optimalTransferBlockCount = min(
             unit.features.optimalTransferBlockCount, page.maximumTransferBlockCount)
+        page.maximumAtomicTransferBlockCount = UInt32(WriteAtomicCommand.maximumBlockCount(on: unit))
         page.maximumWriteSameBlockCount = WriteSameCommands.maximumBlockCount(on: unit)
         if unit.features.canUnmap {
             page.maximumUnmapBlockCount = UnmapCommand.maximumBlockCount(on: unit)

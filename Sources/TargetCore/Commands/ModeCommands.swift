@@ -66,7 +66,8 @@ enum ModeCommands {
         let switchesCacheOff = unit.isWriteCacheEnabled && !selected[.writeCacheEnable]
         unit.modes.set(
             writeCache: unit.isWriteCacheChangeable ? selected[.writeCacheEnable] : unit.modes.isWriteCacheEnabled,
-            descriptorSense: selected[.descriptorSense], softwareWriteProtect: selected[.softwareWriteProtect])
+            descriptorSense: selected[.descriptorSense], softwareWriteProtect: selected[.softwareWriteProtect],
+            taskAbortedStatus: selected[.taskAbortedStatus])
         unit.post(.modeParametersChanged, except: nexus.attachment)
         return switchesCacheOff ? MediumAccess.flush(task) : .finished(toInitiator: 0)
     }
@@ -86,6 +87,8 @@ enum ModeCommands {
         pages.configure(.descriptorSense, default: false, isChangeable: true)
         pages[.descriptorSense] = modes.usesDescriptorSense
         pages.configure(.softwareWriteProtect, default: false, isChangeable: true)
+        pages.configure(.taskAbortedStatus, default: false, isChangeable: true)
+        pages[.taskAbortedStatus] = modes.reportsTaskAborted
         pages[.softwareWriteProtect] = modes.isSoftwareWriteProtected
         return pages
     }
