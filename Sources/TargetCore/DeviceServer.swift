@@ -21,6 +21,7 @@ extension ITNexus {
         }
         if task.attribute == .aca { throw SenseData(.illegalRequest, .invalidMessageError) }
 
+        if unit.unit.conditions.contains(.asymmetric) { try unit.checkAccessState(task.cdb) }
         if unit.unit.features.passthrough != .none, Self.isOffered(opcode, to: unit) {
             try admitOffered(task, unit)
         } else {

@@ -30,6 +30,7 @@ public final class LogicalUnit: Sendable {
     let extents: ExtentGuard
     let tokens: TokenStore
     let durable: DurableUnit
+    let portGroups: TargetPortGroups
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -38,6 +39,7 @@ public final class LogicalUnit: Sendable {
         self.device = device
         self.options = options
         conditions = UnitConditions()
+        portGroups = TargetPortGroups(options.asymmetricAccess, conditions: conditions)
         extents = ExtentGuard(conditions: conditions)
         tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)

@@ -9,6 +9,8 @@ public struct LogicalUnitOptions: Sendable {
     public var isRemovable = false
     /// Bytes of a physical block, a power of two times the logical block; nil: one logical block.
     public var physicalBlockByteCount: Int?
+    /// Who reaches the unit how, through target port groups.
+    public var asymmetricAccess = AsymmetricAccessOptions()
     /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.
     public var store: (any DurableStore)?
     /// Seconds since some moment, never less than before: by it ROD tokens expire. From any thread.

@@ -28,6 +28,13 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         return features
     }
 
+    /// A unit that does every row.
+    static func rig(_ features: BlockDeviceFeatures = features) -> Rig {
+        Rig(FakeDevice(features: features)) {
+            $0.asymmetricAccess.support = .implicitAndExplicit
+        }
+    }
+
     private static let zeroes = [UInt8](repeating: 0, count: blockByteCount)
 
     /// Two blocks from LBA 3 where the command accesses the medium.
@@ -72,6 +79,9 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "GET LBA STATUS", "READ CAPACITY(16)":
             let lba = row.name == "GET LBA STATUS" ? lba8 : [UInt8](repeating: 0, count: 8)
             return ([op, action] + lba + [0, 0, 1, 0, 0, 0], [])
+        case "REPORT TARGET PORT GROUPS": return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
+        case "SET TARGET PORT GROUPS":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1])
         case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])
         case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
         case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])

@@ -16,7 +16,7 @@ extension CommandTable {
     private static let parameters: [CommandDescriptor] = ModeCommands.rows
 
     /// Paths to the unit.
-    private static let access: [CommandDescriptor] = []
+    private static let access: [CommandDescriptor] = TargetPortGroupCommands.rows
 
     private static let reservations: [CommandDescriptor] =
         ReserveReleaseCommands.rows + PersistentReserveInCommands.rows + PersistentReserveOutCommands.rows
