@@ -78,7 +78,9 @@ extension CopyOperation {
             task.request.mayUnmap = false
             task.useNoMemory()
         } else {
-            if run.source == nil { task.fillWork(withBlockOf: unit.unit.blockByteCount, isZero: true, byteCount: Int(pieceByteCount)) }
+            if run.source == nil {
+                task.fillWork(withBlockOf: unit.unit.blockByteCount, isZero: true, byteCount: Int(pieceByteCount))
+            }
             task.request.prepare(.write, byteOffset: byteOffset, extentByteCount: pieceByteCount)
             task.useWork(byteCount: Int(pieceByteCount))
         }

@@ -31,6 +31,8 @@ public final class LogicalUnit: Sendable {
     let tokens: TokenStore
     let durable: DurableUnit
     let portGroups: TargetPortGroups
+    /// Nil: initiators are not told when storage runs out.
+    let threshold: ThinThreshold?
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -53,6 +55,11 @@ public final class LogicalUnit: Sendable {
         let byDevice = UInt64(device.features.maximumTransferBlockCount)
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
         modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
+        threshold = options.thresholdPercent.flatMap { percent in
+            guard device.features.canUnmap else { return nil }
+            return ThinThreshold(
+                usedPercent: percent, blockCount: device.blockCount, blockByteCount: device.blockByteCount)
+        }
         ModeCommands.restore(self)
     }
 

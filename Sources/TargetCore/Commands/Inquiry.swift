@@ -153,6 +153,7 @@ struct InquiryData {
         page.supportsWriteSame10Unmap = true
         page.unmappedRead = unit.features.unmappedReadsZero ? .zeroes : .unspecified
         page.provisioningType = .thin
+        page.thresholdExponent = unit.threshold?.exponent ?? 0
         return page
     }
 }
