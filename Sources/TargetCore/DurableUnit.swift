@@ -5,6 +5,11 @@ import Synchronization
 /// What of a logical unit outlives the process. Everything is optional, so that a file of an earlier version can be
 /// read.
 public struct DurableUnitState: Codable, Equatable, Sendable {
+    /// A sanitize operation has begun, and has not ended well.
+    public var sanitizeFailure: SanitizeFailure?
+    /// FORMAT UNIT has begun, and has not ended well.
+    public var isFormatCorrupt: Bool?
+
     public init() {}
 }
 

@@ -27,6 +27,9 @@ public final class LogicalUnit: Sendable {
     let conditions: UnitConditions
     let extents: ExtentGuard
     let durable: DurableUnit
+    let operations: UnitOperations
+    let removal = MediumRemoval()
+    let rest = RestingState()
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -37,6 +40,7 @@ public final class LogicalUnit: Sendable {
         conditions = UnitConditions()
         extents = ExtentGuard(conditions: conditions)
         durable = DurableUnit(options.store)
+        operations = UnitOperations(durable.current, conditions: conditions)
         self.identity = identity
         features = device.features
         blockByteCount = device.blockByteCount
@@ -77,9 +81,6 @@ public final class LogicalUnit: Sendable {
         return UInt8((physical / blockByteCount).trailingZeroBitCount)
     }
 
-    /// Why commands do not reach the medium; asked while some condition is there that says so.
-    var notReadySense: SenseData { .initializingCommandRequired }
-
     var isWriteProtected: Bool { features.isReadOnly || modes.isSoftwareWriteProtected }
 
     // MARK: - The write cache
@@ -111,6 +112,7 @@ public final class LogicalUnit: Sendable {
 
     func detach(_ attachment: UnitAttachment) {
         attachments.withLock { $0.removeAll { $0 === attachment } }
+        removal.allow(for: attachment)
     }
 
     /// Every I_T nexus that knows the unit now.
@@ -127,6 +129,9 @@ public final class LogicalUnit: Sendable {
         reservations.releaseReserve(of: nil)
         modes.restoreDefaults()
         isStopped = false
+        removal.allowForAll()
+        wake()
+        operations.abortSelfTest()
     }
 }
 

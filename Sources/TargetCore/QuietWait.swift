@@ -86,7 +86,7 @@ extension ITNexus {
     private func canEndNow(_ task: SCSITask) -> Bool {
         switch task.state {
         case .awaitingData, .blocked: true
-        case .waiting: withdrawExtentClaim(of: task)
+        case .waiting: withdrawExtentClaim(of: task) || task.operation?.leave(task) ?? false
         case .enabled, .finished, .free: false
         }
     }

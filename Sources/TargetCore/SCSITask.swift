@@ -105,6 +105,8 @@ public final class SCSITask {
     var extentClaim = ExtentClaim.none
     /// The device of a request that does not go to the unit's own.
     var otherDevice: (any BlockDevice)?
+    /// The background operation that the command has begun, and whose end it may wait for.
+    var operation: BackgroundOperation?
     /// The row waited for a save, which did not come about.
     var hasFailedToSave = false
     /// Raw CDBs of a pass-through store: whether the command is to be offered as it came before `descriptor` runs it,
@@ -164,6 +166,7 @@ public final class SCSITask {
         hasUnsettledRequest = false
         extentClaim = .none
         if otherDevice != nil { otherDevice = nil }
+        if operation != nil { operation = nil }
         hasFailedToSave = false
         isOffered = false
         refusal = nil

@@ -68,6 +68,8 @@ extension ITNexus {
                 return
             case .finished(let byteCount):
                 return finish(task, .good, toInitiator: byteCount)
+            case .conditionMet:
+                return finish(task, .conditionMet)
             case .reservationConflict:
                 return finish(task, .reservationConflict)
             }
@@ -75,11 +77,28 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        if task.step == 0, unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return .wait }
+        if task.step == 0 {
+            let conditions = unit.unit.conditions.now
+            if !conditions.isDisjoint(with: .heedsBeforeFirstStep), try !mayBegin(task, unit, conditions) {
+                return .wait
+            }
+        }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
         guard let row = task.descriptor else { throw .internalTargetFailure }
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
+    }
+
+    /// What happened since the task was accepted may keep it from the medium. False: it waits for its turn.
+    private func mayBegin(
+        _ task: SCSITask, _ unit: NexusUnit, _ conditions: UnitConditions.Set
+    ) throws(SenseData) -> Bool {
+        if let row = task.descriptor?.object, task.operation == nil,
+            let sense = unit.unit.notReadySense(for: row, conditions)
+        {
+            throw sense
+        }
+        return !conditions.contains(.extentsGuarded) || passesGuard(task, unit)
     }
 
     /// Hands the CDB to the store as it came. When it ends well, so does the command.

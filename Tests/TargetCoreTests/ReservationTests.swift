@@ -28,7 +28,7 @@ struct ReservationTests {
 
     /// A and B registered, and A holding a reservation of `type`.
     private func reserved(_ type: ReservationType, isBRegistered: Bool) -> (rig: Rig, b: Initiator) {
-        let rig = Rig(FakeDevice(features: SampleCommand.features))
+        let rig = Rig(FakeDevice(features: SampleCommand.features)) { $0.isRemovable = true }
         let b = rig.anotherInitiator()
         #expect(Self.out(rig.initiator, .register, newKey: Self.keyA) == .good)
         if isBRegistered { #expect(Self.out(b, .register, newKey: Self.keyB) == .good) }
@@ -39,11 +39,13 @@ struct ReservationTests {
     /// SPC-4 table 66 and SBC-3 table 13, by command name, for an I_T nexus without access of its own.
     static func isAllowed(_ row: CommandDescriptor, _ type: ReservationType) -> Bool? {
         switch row.name {
-        case "INQUIRY", "REPORT LUNS", "REQUEST SENSE", "TEST UNIT READY", "READ CAPACITY(10)", "READ CAPACITY(16)":
+        case "INQUIRY", "REPORT LUNS", "REQUEST SENSE", "TEST UNIT READY", "READ CAPACITY(10)", "READ CAPACITY(16)",
+            "PREVENT ALLOW MEDIUM REMOVAL":
             true
         case "READ(6)", "READ(10)", "READ(12)", "READ(16)", "VERIFY(10)", "VERIFY(12)", "VERIFY(16)", "MODE SENSE(6)",
             "MODE SENSE(10)", "GET LBA STATUS", "REPORT SUPPORTED OPERATION CODES",
-            "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS":
+            "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "READ DEFECT DATA(10)", "READ DEFECT DATA(12)", "PRE-FETCH(10)",
+            "PRE-FETCH(16)":
             !type.isExclusiveAccess
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): true
         // They look at the reservation themselves.
@@ -267,7 +269,7 @@ struct ReservationTests {
 
     @Test("RESERVE keeps others to INQUIRY, REPORT LUNS, REQUEST SENSE and RELEASE", arguments: SampleCommand.all)
     func reserveTable(sample: SampleCommand) {
-        let rig = Rig(FakeDevice(features: SampleCommand.features))
+        let rig = Rig(FakeDevice(features: SampleCommand.features)) { $0.isRemovable = true }
         let b = rig.anotherInitiator()
         #expect(rig.initiator.run([0x16, 0, 0, 0, 0, 0]) == .good)
         let passing = ["INQUIRY", "REPORT LUNS", "REQUEST SENSE", "RELEASE(6)", "RELEASE(10)"]

@@ -13,7 +13,9 @@ extension CommandTable {
             + ReadCommands.rows + WriteCommands.rows + ReadCapacityCommands.rows + SynchronizeCacheCommands.rows
             + VerifyCommands.rows + WriteAndVerifyCommands.rows + WriteSameCommands.rows
             + ModeCommands.rows + ReserveReleaseCommands.rows + PersistentReserveInCommands.rows
-            + PersistentReserveOutCommands.rows)
+            + PersistentReserveOutCommands.rows
+            + [PreventAllowMediumRemoval.row, FormatUnit.row]
+            + SanitizeCommands.rows + DiagnosticCommands.rows + ReadDefectData.rows + PreFetchCommands.rows)
 
     /// What a number without a logical unit answers (SPC-4 6.4.1, 6.33, 6.39).
     static let absentUnit = CommandTable(

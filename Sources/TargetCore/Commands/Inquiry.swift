@@ -44,7 +44,9 @@ struct InquiryData {
 
     init(_ nexus: NexusUnit) {
         let unit = nexus.unit
-        standard = Self.standard(unit.identity, .disk)
+        var standard = Self.standard(unit.identity, .disk)
+        standard.isRemovable = unit.options.isRemovable
+        self.standard = standard
         pages = VitalProductData(pages: [
             .unitSerialNumber(unit.identity.serial),
             .deviceIdentification(Self.designators(unit.identity, nexus.nexus)),
@@ -110,6 +112,7 @@ struct InquiryData {
     private static func characteristics(_ unit: LogicalUnit) -> BlockDeviceCharacteristics {
         var page = BlockDeviceCharacteristics()
         if unit.features.isSolidState { page.rotation = .nonRotating }
+        page.readsAfterBlockErase = SanitizeCommands.canErase(unit)
         return page
     }
 
