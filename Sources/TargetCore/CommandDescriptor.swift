@@ -34,8 +34,10 @@ public final class CommandDescriptor: Sendable {
         public static let namesOneExtent = Traits(rawValue: 1 << 6)
         /// Claims its blocks itself (`ITNexus.holdsAlone`).
         public static let claimsExtent = Traits(rawValue: 1 << 7)
+        /// Writes, and tells the unit's tokens itself which blocks (`TokenStore.revoke`).
+        public static let revokesTokens = Traits(rawValue: 1 << 12)
         /// Tells of the medium without reading it: refused while there is none.
-        public static let namesMedium = Traits(rawValue: 1 << 12)
+        public static let namesMedium = Traits(rawValue: 1 << 15)
         /// Writes all of the medium anew: runs while a format or sanitize operation has left it unusable.
         public static let rewritesMedium = Traits(rawValue: 1 << 13)
         /// Processed while a format or sanitize operation is at work, or a self-test in foreground mode.

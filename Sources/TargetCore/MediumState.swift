@@ -69,6 +69,12 @@ extension LogicalUnit {
         return nil
     }
 
+    /// Why the medium cannot be accessed now, for what is no command of this unit's own; nil: it can.
+    var notReadySense: SenseData? {
+        let now = conditions.now
+        return now.isDisjoint(with: .notReady) ? nil : notReadySense(for: TestUnitReady.row, now)
+    }
+
     /// Of an operation that keeps commands out, or of a sanitize operation that has failed. `row`: nil for REQUEST SENSE.
     private func operationSense(_ now: UnitConditions.Set, for row: CommandDescriptor?) -> SenseData? {
         guard !now.isDisjoint(with: [.sanitizing, .formatting, .selfTesting]) else { return nil }

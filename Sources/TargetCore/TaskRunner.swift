@@ -14,6 +14,7 @@ extension ITNexus {
         case .waiting:
             task.state = .enabled
             if task.extentClaim == .waiting { task.extentClaim = .held }
+            if task.turn == .waiting { task.turn = .held }
         case .free, .awaitingData, .blocked, .finished:
             return
         }
@@ -98,7 +99,10 @@ extension ITNexus {
         {
             throw sense
         }
-        return !conditions.contains(.extentsGuarded) || passesGuard(task, unit)
+        if conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
+        // Tokens are looked at when it has its turn.
+        if conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
+        return true
     }
 
     /// Hands the CDB to the store as it came. When it ends well, so does the command.
@@ -141,11 +145,12 @@ extension ITNexus {
         case .notHandled where task.isOffered:
             task.isOffered = false
             return true
-        case .failedWithStoreSense where SenseData(task.request.storeSense) != nil:
+        case .failedWithStoreSense where task.copy == nil && SenseData(task.request.storeSense) != nil:
             task.storeSense = task.request.storeSense
             finish(task, .checkCondition)
         case .miscompare, .failed, .notHandled, .failedWithStoreSense:
-            let failure = RequestFailure(task.request.outcome)
+            let outcome = RequestFailure(task.request.outcome)
+            let failure = task.copy?.failure(outcome) ?? outcome
             finish(task, failure.status, sense: failure.sense)
         }
         return false
@@ -160,12 +165,20 @@ extension ITNexus {
         port?.use { $0.port.taskFinished(task) }
     }
 
-    /// No status goes to the initiator, and whoever waits for the end of the task is told.
+    /// No status goes to the initiator, except TASK ABORTED where it is to know, and whoever waits for the end of the
+    /// task is told (SAM-5 5.6).
     func endAborted(_ task: SCSITask) {
         leave(task)
         for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
         task.state = .finished
-        port?.use { $0.port.taskAborted(task) }
+        if task.reportsAbort {
+            task.status = .taskAborted
+            task.sense = nil
+            task.toInitiatorByteCount = 0
+            port?.use { $0.port.taskFinished(task) }
+        } else {
+            port?.use { $0.port.taskAborted(task) }
+        }
         endQuietWaits()
     }
 
@@ -177,6 +190,11 @@ extension ITNexus {
         if task.extentClaim != .none {
             task.extentClaim = .none
             unit.unit.extents.release(task.request)
+            task.copy?.leave(task)
+        }
+        if task.turn != .none {
+            task.turn = .none
+            unit.unit.turns.giveBack(task.request)
         }
         unit.taskSet.remove(task)
         if !drains.isEmpty { leaveDrains(task) }

@@ -47,7 +47,7 @@ enum DiagnosticCommands {
 
     /// The other uses of the command need no medium.
     private static func checkReady(_ unit: LogicalUnit) throws(SenseData) {
-        if let sense = unit.notReadySense(for: TestUnitReady.row, unit.conditions.now) { throw sense }
+        if let sense = unit.notReadySense { throw sense }
         if let current = unit.operations.current { throw .selfTestInProgress(progress: current.progress) }
     }
 
