@@ -13,6 +13,12 @@ struct RemovableMediumTests {
     static let start: [UInt8] = [0x1B, 0, 0, 0, 0x01, 0]
     static let stop: [UInt8] = [0x1B, 0, 0, 0, 0x00, 0]
 
+    /// Rows that every unit has, or that these units have.
+    static let samples = SampleCommand.all.filter { sample in
+        let others = ["COPY", "TOKEN", "TARGET PORT GROUPS"]
+        return !others.contains { sample.row.name.contains($0) }
+    }
+
     private func rig(cached: Bool = false) -> Rig {
         var features = SampleCommand.features
         features.hasVolatileWriteCache = cached
@@ -45,7 +51,7 @@ struct RemovableMediumTests {
         #expect(rig.initiator.run(CDB.testUnitReady) == .good)
     }
 
-    @Test("Without its medium a unit refuses every command that needs one", arguments: SampleCommand.all)
+    @Test("Without its medium a unit refuses every command that needs one", arguments: samples)
     func noMedium(sample: SampleCommand) {
         let rig = rig()
         #expect(rig.initiator.run(Self.eject) == .good)

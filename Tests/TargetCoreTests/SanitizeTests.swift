@@ -154,7 +154,9 @@ struct SanitizeTests {
 
     // MARK: - While it is at work
 
-    @Test("With IMMED the status comes at once; other commands find the unit sanitizing, and how far", arguments: [0, 0x80])
+    @Test(
+        "With IMMED the status comes at once; other commands find the unit sanitizing, and how far",
+        arguments: [0, 0x80])
     func inProgress(immediate: UInt8) throws {
         let rig = rig(blockCount: 8192)
         rig.device.ending = .deferred
@@ -185,7 +187,7 @@ struct SanitizeTests {
         #expect(rig.device.block(8191) == [UInt8](repeating: 1, count: 512))
     }
 
-    @Test("Every row but three is refused meanwhile", arguments: SampleCommand.all)
+    @Test("Every row but three is refused meanwhile", arguments: RemovableMediumTests.samples)
     func refused(sample: SampleCommand) {
         let rig = rig()
         rig.device.ending = .deferred
@@ -312,7 +314,8 @@ struct SanitizeTests {
         #expect(rig.initiator.run(Self.exit) == .good, "there is nothing to leave")
     }
 
-    @Test("In restricted completion mode EXIT FAILURE MODE is refused, and so is a SANITIZE that asks for the other mode")
+    @Test(
+        "In restricted completion mode EXIT FAILURE MODE is refused, and so is a SANITIZE that asks for the other mode")
     func restricted() {
         let rig = rig()
         rig.device.failure = { $0 == .write ? .failed(.checkCondition, .writeError()) : nil }

@@ -41,7 +41,9 @@ enum DiagnosticCommands {
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
         let request = try SendDiagnosticRequest(task.cdb)
         if request.isSelfTest { try checkReady(nexus.unit) }
-        guard request.parameterListLength <= TargetLimits.parameterListByteCount else { throw .parameterListLengthError }
+        guard request.parameterListLength <= TargetLimits.parameterListByteCount else {
+            throw .parameterListLengthError
+        }
         return TransferPlan(fromInitiator: request.parameterListLength)
     }
 
