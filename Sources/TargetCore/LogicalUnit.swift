@@ -30,6 +30,9 @@ public final class LogicalUnit: Sendable {
     let extents: ExtentGuard
     let tokens: TokenStore
     let durable: DurableUnit
+    let operations: UnitOperations
+    let removal = MediumRemoval()
+    let rest = RestingState()
     let portGroups: TargetPortGroups
     /// Nil: initiators are not told when storage runs out.
     let threshold: ThinThreshold?
@@ -45,6 +48,7 @@ public final class LogicalUnit: Sendable {
         extents = ExtentGuard(conditions: conditions)
         tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)
+        operations = UnitOperations(durable.current, conditions: conditions)
         reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
         self.identity = identity
         features = device.features
@@ -92,9 +96,6 @@ public final class LogicalUnit: Sendable {
         return UInt8((physical / blockByteCount).trailingZeroBitCount)
     }
 
-    /// Why commands do not reach the medium; asked while some condition is there that says so.
-    var notReadySense: SenseData { .initializingCommandRequired }
-
     var isWriteProtected: Bool { features.isReadOnly || modes.isSoftwareWriteProtected }
 
     // MARK: - The write cache
@@ -131,6 +132,7 @@ public final class LogicalUnit: Sendable {
 
     func detach(_ attachment: UnitAttachment) {
         attachments.withLock { $0.removeAll { $0 === attachment } }
+        removal.allow(for: attachment)
     }
 
     /// Every I_T nexus that knows the unit now.
@@ -147,6 +149,9 @@ public final class LogicalUnit: Sendable {
         reservations.releaseReserve(of: nil)
         ModeCommands.restore(self)
         isStopped = false
+        removal.allowForAll()
+        wake()
+        operations.abortSelfTest()
     }
 }
 
