@@ -9,6 +9,8 @@ public struct LogicalUnitOptions: Sendable {
     public var isRemovable = false
     /// Bytes of a physical block, a power of two times the logical block; nil: one logical block.
     public var physicalBlockByteCount: Int?
+    /// Protection information, and where it is kept; nil: there is none.
+    public var protection: ProtectionOptions?
     /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.
     public var store: (any DurableStore)?
 

@@ -44,7 +44,7 @@ struct InquiryData {
 
     init(_ nexus: NexusUnit) {
         let unit = nexus.unit
-        standard = Self.standard(unit.identity, .disk)
+        standard = Self.standard(unit.identity, .disk, isProtected: unit.isProtected)
         pages = VitalProductData(pages: [
             .unitSerialNumber(unit.identity.serial),
             .deviceIdentification(Self.designators(unit.identity, nexus.nexus)),
@@ -57,14 +57,17 @@ struct InquiryData {
 
     /// No vital product data but the list of none.
     init(absent nexus: NexusUnit) {
-        standard = Self.standard(nexus.unit.identity, .none)
+        standard = Self.standard(nexus.unit.identity, .none, isProtected: false)
         pages = VitalProductData(peripheral: .none, pages: [])
     }
 
-    private static func standard(_ identity: LogicalUnitIdentity, _ peripheral: Peripheral) -> StandardInquiryData {
+    private static func standard(
+        _ identity: LogicalUnitIdentity, _ peripheral: Peripheral, isProtected: Bool
+    ) -> StandardInquiryData {
         var data = StandardInquiryData(
             vendor: identity.vendor, product: identity.product, revision: identity.revision)
         data.peripheral = peripheral
+        data.supportsProtection = isProtected
         return data
     }
 
@@ -86,6 +89,8 @@ struct InquiryData {
     private static func extended(_ unit: LogicalUnit) -> ExtendedInquiryData {
         var page = ExtendedInquiryData()
         page.hasVolatileCache = unit.hasVolatileWriteCache
+        page.protection = unit.protection?.type
+        page.protectionChecks = unit.protection?.readChecks ?? []
         return page
     }
 
