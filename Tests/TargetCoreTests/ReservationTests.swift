@@ -27,8 +27,9 @@ struct ReservationTests {
     }
 
     /// A and B registered, and A holding a reservation of `type`.
-    private func reserved(_ type: ReservationType, isBRegistered: Bool) -> (rig: Rig, b: Initiator) {
-        let rig = SampleCommand.rig()
+    private func reserved(
+        _ type: ReservationType, isBRegistered: Bool, on rig: Rig = SampleCommand.rig()
+    ) -> (rig: Rig, b: Initiator) {
         let b = rig.anotherInitiator()
         #expect(Self.out(rig.initiator, .register, newKey: Self.keyA) == .good)
         if isBRegistered { #expect(Self.out(b, .register, newKey: Self.keyB) == .good) }
@@ -43,8 +44,8 @@ struct ReservationTests {
             "REPORT TARGET PORT GROUPS", "REPORT IDENTIFYING INFORMATION", "REPORT TIMESTAMP", "LOG SENSE",
             "PREVENT ALLOW MEDIUM REMOVAL":
             true
-        case "READ(6)", "READ(10)", "READ(12)", "READ(16)", "VERIFY(10)", "VERIFY(12)", "VERIFY(16)", "MODE SENSE(6)",
-            "MODE SENSE(10)", "GET LBA STATUS", "REPORT SUPPORTED OPERATION CODES",
+        case "READ(6)", "READ(10)", "READ(12)", "READ(16)", "READ(32)", "VERIFY(10)", "VERIFY(12)", "VERIFY(16)",
+            "VERIFY(32)", "MODE SENSE(6)", "MODE SENSE(10)", "GET LBA STATUS", "REPORT SUPPORTED OPERATION CODES",
             "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "READ BUFFER(10)", "READ BUFFER(16)",
             "READ DEFECT DATA(10)", "READ DEFECT DATA(12)", "PRE-FETCH(10)", "PRE-FETCH(16)":
             !type.isExclusiveAccess
@@ -58,7 +59,7 @@ struct ReservationTests {
     @Test("Every row keeps to the standard's table", arguments: SampleCommand.all, ReservationType.allCases)
     func table(sample: SampleCommand, type: ReservationType) throws {
         guard let isAllowed = Self.isAllowed(sample.row, type) else { return }
-        let (rig, b) = reserved(type, isBRegistered: false)
+        let (rig, b) = reserved(type, isBRegistered: false, on: sample.rig())
         let ended = b.run(sample.cdb, sample.data)
         #expect((ended.status == .reservationConflict) == !isAllowed)
         if !isAllowed { #expect(rig.device.log.isEmpty) }
@@ -268,7 +269,7 @@ struct ReservationTests {
 
     @Test("RESERVE keeps others to INQUIRY, REPORT LUNS, REQUEST SENSE and RELEASE", arguments: SampleCommand.all)
     func reserveTable(sample: SampleCommand) {
-        let rig = SampleCommand.rig()
+        let rig = sample.rig()
         let b = rig.anotherInitiator()
         #expect(rig.initiator.run([0x16, 0, 0, 0, 0, 0]) == .good)
         let passing = ["INQUIRY", "REPORT LUNS", "REQUEST SENSE", "RELEASE(6)", "RELEASE(10)"]

@@ -27,9 +27,10 @@ struct Assembly: Sendable {
                 stopLimit.opens(device.origin, subtype: handler.subtype)
                 defer { stopLimit.hasOpened(device.origin) }
                 let opened = try OpenDevice.open(
-                    device, serial: serials[device.name] ?? "", handler: handler,
+                    device, serial: serials[device.name] ?? "", handler: handler, registry: registry,
                     diagnostics: Log.diagnostics(logger))
                 stopLimit.watch(opened.device, device.origin)
+                if let tuples = opened.tuples { stopLimit.watch(tuples, device.origin) }
                 devices.append(opened)
             }
         } catch {
@@ -49,6 +50,7 @@ struct Assembly: Sendable {
                     // Filters stay in memory until the store is closed.
                     each.filters?.close()
                     each.device.close()
+                    each.tuples?.close()
                 }
                 return ("\(each.device.handler.subtype)-close", close)
             })
