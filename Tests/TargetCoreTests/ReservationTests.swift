@@ -29,7 +29,8 @@ struct ReservationTests {
     /// A and B registered, and A holding a reservation of `type`.
     private func reserved(_ type: ReservationType, isBRegistered: Bool) -> (rig: Rig, b: Initiator) {
         let rig = Rig(FakeDevice(features: SampleCommand.features))
-        let b = rig.anotherInitiator()
+        // POPULATE TOKEN waits for the other nexus: one loop turns both.
+        let b = rig.anotherInitiator(loop: rig.initiator.loop)
         #expect(Self.out(rig.initiator, .register, newKey: Self.keyA) == .good)
         if isBRegistered { #expect(Self.out(b, .register, newKey: Self.keyB) == .good) }
         #expect(Self.out(rig.initiator, .reserve, type: type, key: Self.keyA) == .good)
@@ -43,8 +44,9 @@ struct ReservationTests {
             true
         case "READ(6)", "READ(10)", "READ(12)", "READ(16)", "VERIFY(10)", "VERIFY(12)", "VERIFY(16)", "MODE SENSE(6)",
             "MODE SENSE(10)", "GET LBA STATUS", "REPORT SUPPORTED OPERATION CODES",
-            "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS":
+            "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "POPULATE TOKEN":
             !type.isExclusiveAccess
+        case _ where row.name.hasPrefix("RECEIVE COPY"), "RECEIVE ROD TOKEN INFORMATION": !type.isExclusiveAccess
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): true
         // They look at the reservation themselves.
         case _ where row.name.hasPrefix("PERSISTENT RESERVE OUT"): nil
