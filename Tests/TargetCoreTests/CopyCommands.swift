@@ -25,7 +25,9 @@ enum ExtendedCopy {
 
     /// By the NAA designator of the unit with this serial number.
     static func target(_ serial: String, blockByteCount: Int = 512) -> [UInt8] {
-        target(designatorType: 3, codeSet: 1, LogicalUnitIdentity(serial: serial).naa.bytes, blockByteCount: blockByteCount)
+        target(
+            designatorType: 3, codeSet: 1, LogicalUnitIdentity(serial: serial).naa.bytes, blockByteCount: blockByteCount
+        )
     }
 
     static func target(

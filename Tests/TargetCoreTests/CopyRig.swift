@@ -22,7 +22,8 @@ struct CopyRig {
     let b: Initiator
 
     init(
-        blockByteCounts: [Int] = [512, 512, 512], features change: (Int, inout BlockDeviceFeatures) -> Void = { _, _ in },
+        blockByteCounts: [Int] = [512, 512, 512],
+        features change: (Int, inout BlockDeviceFeatures) -> Void = { _, _ in },
         options changeOptions: (inout LogicalUnitOptions) -> Void = { _ in }
     ) {
         devices = blockByteCounts.enumerated().map { index, blockByteCount in

@@ -36,7 +36,8 @@ struct ExtendedCopyTests {
         #expect(rig.devices[1].log.allSatisfy { $0.extentByteCount <= 100 * 512 })
     }
 
-    @Test("Ranges that overlap on one unit give the bytes as they were", arguments: [(0, 37), (37, 0), (0, 450), (5, 5)])
+    @Test(
+        "Ranges that overlap on one unit give the bytes as they were", arguments: [(0, 37), (37, 0), (0, 450), (5, 5)])
     func overlap(from: Int, to: Int) {
         let rig = CopyRig { _, features in features.maximumTransferBlockCount = 64 }
         let list = ExtendedCopy.list(
@@ -89,7 +90,8 @@ struct ExtendedCopyTests {
         #expect(run(blocks) == .check(.invalidFieldInParameterList(byte: 77)))
     }
 
-    @Test("A unit that the initiator does not see is not there, as source or destination, whatever it knows of its name")
+    @Test(
+        "A unit that the initiator does not see is not there, as source or destination, whatever it knows of its name")
     func invisible() {
         let rig = CopyRig()
         for (from, to, byte) in [(2, 0, 16), (0, 2, 48)] {
@@ -111,7 +113,9 @@ struct ExtendedCopyTests {
         #expect(rig.devices.allSatisfy { $0.log.isEmpty })
     }
 
-    @Test("A volatile cache that is reported off is flushed before GOOD, on the destination alone", arguments: [false, true])
+    @Test(
+        "A volatile cache that is reported off is flushed before GOOD, on the destination alone",
+        arguments: [false, true])
     func flush(isCached: Bool) {
         let rig = CopyRig {
             $1.hasVolatileWriteCache = true
@@ -174,7 +178,8 @@ struct ExtendedCopyTests {
             rig.a.port.finished[tag] == .check(.copyAborted(.thirdPartyDeviceFailure, segment: 1, residue: 16)))
     }
 
-    @Test("A failure says how far the copy came, and never ends GOOD", arguments: [BlockRequest.Operation.read, .write])
+    @Test(
+        "A failure says how far the copy came, and never ends GOOD", arguments: [BlockRequest.Operation.read, .write])
     func failures(operation: BlockRequest.Operation) {
         let rig = CopyRig { _, features in features.maximumTransferBlockCount = 8 }
         var seen = 0
@@ -192,8 +197,10 @@ struct ExtendedCopyTests {
         #expect(status == joined(UInt32(8).bytes, [0x02, 0, 1, 0], UInt32(10 * 512).bytes))
         let sense = ended.sense!.encode(descriptor: false)
         let details = rig.a.run(CopyResults.cdb(0x04, 7)).data
-        #expect(details == joined(
-            UInt32(56 + sense.count).bytes, [UInt8](repeating: 0, count: 52), [0x02, 0, 0, 18], sense))
+        #expect(
+            details
+                == joined(
+                    UInt32(56 + sense.count).bytes, [UInt8](repeating: 0, count: 52), [0x02, 0, 0, 18], sense))
         // Key COPY ABORTED; the residue as INFORMATION, the segment in the last bytes of COMMAND-SPECIFIC INFORMATION.
         #expect(sense[..<14] == [0xF0, 0, 0x0A, 0, 0, 0, 12, 10, 0, 0, 0, 1, 0x0D, 0x01])
     }
@@ -218,6 +225,8 @@ struct ExtendedCopyTests {
         #expect(response == .functionComplete && rig.a.port.aborted == [tag] && written() == 1)
         #expect(rig.a.run(CopyResults.cdb(0x00, 7)).data[4] == 0x02)
         rig.devices[1].ending = .inline
-        #expect(rig.a.run(CompareAndWriteTests.cdb(50, 1), CopyRig.block(1, 50) + CopyRig.block(0, 0), lun: CopyRig.lun1) == .good)
+        #expect(
+            rig.a.run(CompareAndWriteTests.cdb(50, 1), CopyRig.block(1, 50) + CopyRig.block(0, 0), lun: CopyRig.lun1)
+                == .good)
     }
 }

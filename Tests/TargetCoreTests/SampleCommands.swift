@@ -78,7 +78,8 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
             let lba = row.name == "GET LBA STATUS" ? lba8 : [UInt8](repeating: 0, count: 8)
             return ([op, action] + lba + [0, 0, 1, 0, 0, 0], [])
         case "EXTENDED COPY(LID1)":
-            let list = ExtendedCopy.list(targets: [ExtendedCopy.target(Rig.serial)], segments: [ExtendedCopy.segment(2, from: 3, to: 9)])
+            let list = ExtendedCopy.list(
+                targets: [ExtendedCopy.target(Rig.serial)], segments: [ExtendedCopy.segment(2, from: 3, to: 9)])
             return (ExtendedCopy.cdb(list), list)
         case "POPULATE TOKEN": return (Token.populate([(3, 2)]).cdb, Token.populate([(3, 2)]).list)
         case "WRITE USING TOKEN": return (Token.write(Token.zero, [(3, 2)]).cdb, Token.write(Token.zero, [(3, 2)]).list)
