@@ -14,6 +14,7 @@ extension ITNexus {
         case .waiting:
             task.state = .enabled
             if task.extentClaim == .waiting { task.extentClaim = .held }
+            if task.turn == .waiting { task.turn = .held }
         case .free, .awaitingData, .blocked, .finished:
             return
         }
@@ -68,6 +69,8 @@ extension ITNexus {
                 return
             case .finished(let byteCount):
                 return finish(task, .good, toInitiator: byteCount)
+            case .conditionMet:
+                return finish(task, .conditionMet)
             case .reservationConflict:
                 return finish(task, .reservationConflict)
             }
@@ -75,8 +78,11 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        if task.step == 0, unit.unit.conditions.contains([.extentsGuarded, .tokensWatched]), !mayBegin(task, unit) {
-            return .wait
+        if task.step == 0 {
+            let conditions = unit.unit.conditions.now
+            if !conditions.isDisjoint(with: .heedsBeforeFirstStep), try !mayBegin(task, unit, conditions) {
+                return .wait
+            }
         }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
@@ -84,10 +90,18 @@ extension ITNexus {
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
     }
 
-    /// False: the task waits for an atomic command. Tokens are looked at when it has its turn.
-    private func mayBegin(_ task: SCSITask, _ unit: NexusUnit) -> Bool {
-        if unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
-        if unit.unit.conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
+    /// What happened since the task was accepted may keep it from the medium. False: it waits for its turn.
+    private func mayBegin(
+        _ task: SCSITask, _ unit: NexusUnit, _ conditions: UnitConditions.Set
+    ) throws(SenseData) -> Bool {
+        if let row = task.descriptor?.object, task.operation == nil,
+            let sense = unit.unit.notReadySense(for: row, conditions)
+        {
+            throw sense
+        }
+        if conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
+        // Tokens are looked at when it has its turn.
+        if conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
         return true
     }
 
@@ -151,12 +165,20 @@ extension ITNexus {
         port?.use { $0.port.taskFinished(task) }
     }
 
-    /// No status goes to the initiator, and whoever waits for the end of the task is told.
+    /// No status goes to the initiator, except TASK ABORTED where it is to know, and whoever waits for the end of the
+    /// task is told (SAM-5 5.6).
     func endAborted(_ task: SCSITask) {
         leave(task)
         for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
         task.state = .finished
-        port?.use { $0.port.taskAborted(task) }
+        if task.reportsAbort {
+            task.status = .taskAborted
+            task.sense = nil
+            task.toInitiatorByteCount = 0
+            port?.use { $0.port.taskFinished(task) }
+        } else {
+            port?.use { $0.port.taskAborted(task) }
+        }
         endQuietWaits()
     }
 
@@ -169,6 +191,10 @@ extension ITNexus {
             task.extentClaim = .none
             unit.unit.extents.release(task.request)
             task.copy?.leave(task)
+        }
+        if task.turn != .none {
+            task.turn = .none
+            unit.unit.turns.giveBack(task.request)
         }
         unit.taskSet.remove(task)
         if !drains.isEmpty { leaveDrains(task) }

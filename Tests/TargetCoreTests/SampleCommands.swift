@@ -34,6 +34,14 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         return features
     }
 
+    /// A unit that does every row.
+    static func rig(_ features: BlockDeviceFeatures = features) -> Rig {
+        Rig(FakeDevice(features: features)) {
+            $0.asymmetricAccess.support = .implicitAndExplicit
+            $0.isRemovable = true
+        }
+    }
+
     private static let zeroes = [UInt8](repeating: 0, count: blockByteCount)
 
     /// Two blocks from LBA 3 where the command accesses the medium.
@@ -54,7 +62,7 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "READ(16)": return (sixteen, [])
         case "WRITE(10)": return (ten, zeroes + zeroes)
         case "WRITE(12)": return (twelve, zeroes + zeroes)
-        case "WRITE(16)": return (sixteen, zeroes + zeroes)
+        case "WRITE(16)", "ORWRITE(16)": return (sixteen, zeroes + zeroes)
         case "VERIFY(10)": return (flagged(ten, 0x02), zeroes + zeroes)
         case "VERIFY(12)": return (flagged(twelve, 0x02), zeroes + zeroes)
         case "VERIFY(16)": return (flagged(sixteen, 0x06), zeroes)
@@ -64,10 +72,21 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "WRITE SAME(10)": return (flagged(ten, 0x08), zeroes)
         case "WRITE SAME(16)": return (sixteen, zeroes)
         case "COMPARE AND WRITE": return ([op, 0] + lba8 + [0, 0, 0, 1, 0, 0], zeroes + zeroes)
+        case "WRITE ATOMIC(16)": return ([op, 0] + lba8 + [0, 0, 0, 2, 0, 0], zeroes + zeroes)
         case "UNMAP":
             return ([op, 0, 0, 0, 0, 0, 0, 0, 24, 0], [0, 22, 0, 16, 0, 0, 0, 0] + lba8 + [0, 0, 0, 2, 0, 0, 0, 0])
         case "SYNCHRONIZE CACHE(10)": return (ten, [])
         case "SYNCHRONIZE CACHE(16)": return (sixteen, [])
+        case "SANITIZE, OVERWRITE": return ([op, action, 0, 0, 0, 0, 0, 0, 5, 0], [1, 0, 0, 1, 0x5A])
+        case "SANITIZE, BLOCK ERASE", "SANITIZE, EXIT FAILURE MODE":
+            return ([op, action] + [UInt8](repeating: 0, count: 8), [])
+        case "FORMAT UNIT": return ([op, 0x10, 0, 0, 0, 0], [0, 0x80, 0, 0])
+        case "SEND DIAGNOSTIC": return ([op, 0x04, 0, 0, 0, 0], [])
+        case "RECEIVE DIAGNOSTIC RESULTS": return ([op, 0x01, 0, 0, 252, 0], [])
+        case "READ DEFECT DATA(10)": return ([op, 0, 0x18, 0, 0, 0, 0, 0, 8, 0], [])
+        case "READ DEFECT DATA(12)": return ([op, 0x18, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [])
+        case "PRE-FETCH(10)": return (ten, [])
+        case "PRE-FETCH(16)": return (sixteen, [])
         case "START STOP UNIT": return ([op, 0, 0, 0, 0, 0], [])
         case "MODE SELECT(6)": return ([op, 0x10, 0, 0, 24, 0], [0, 0, 0, 0] + cachingPage)
         case "MODE SELECT(10)":
@@ -83,12 +102,21 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
             return (ExtendedCopy.cdb(list), list)
         case "POPULATE TOKEN": return (Token.populate([(3, 2)]).cdb, Token.populate([(3, 2)]).list)
         case "WRITE USING TOKEN": return (Token.write(Token.zero, [(3, 2)]).cdb, Token.write(Token.zero, [(3, 2)]).list)
-        case _ where row.name.hasPrefix("RECEIVE"): return (CopyResults.cdb(action), [])
+        case _ where row.opcode == OperationCode.thirdPartyCopyIn.rawValue: return (CopyResults.cdb(action), [])
         case "COPY OPERATION ABORT": return ([op, action] + [UInt8](repeating: 0, count: 14), [])
+        case "REPORT TARGET PORT GROUPS": return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
+        case "SET TARGET PORT GROUPS":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1])
         case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])
         case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
         case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): return ([op, action, 0, 0, 0, 0, 0, 1, 0, 0], [])
+        case "PERSISTENT RESERVE OUT, REGISTER AND MOVE":
+            // To an initiator port through target port 1.
+            let name = Array("iqn.2026-11.org.example:c,i,0x000000000003".utf8)
+            let keys: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8]
+            let data = keys + [0, 0, 0, 1, 0, 0, 0, 48, 0x45, 0, 0, 44] + name + [0, 0]
+            return ([op, action, 0, 0, 0, 0, 0, 0, UInt8(data.count), 0], data)
         case _ where row.name.hasPrefix("PERSISTENT RESERVE OUT"):
             // REGISTER AND IGNORE EXISTING KEY and REGISTER succeed for a stranger; the others conflict.
             return (

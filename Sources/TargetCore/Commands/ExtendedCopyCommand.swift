@@ -82,7 +82,7 @@ enum ExtendedCopyCommand {
     ) throws(SenseData) -> NexusUnit {
         let found = nexus.nexus.presentUnits.first { unit in
             ThirdPartyCopy.isSupported(by: unit.unit)
-                && InquiryData.designators(unit.unit.identity, nexus.nexus).contains {
+                && InquiryData.designators(unit.unit.identity, unit).contains {
                     $0.association == .logicalUnit && target.names($0)
                 }
         }
