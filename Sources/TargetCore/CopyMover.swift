@@ -145,7 +145,7 @@ extension ITNexus {
             let claim = copy.claims[copy.claimedCount]
             copy.claimedCount += 1
             guard claim.unit.extents.acquire(claim.range, .shared, for: task.request) else {
-                task.extentClaim = .waiting
+                wait(task)
                 return false
             }
             task.extentClaim = .held

@@ -29,7 +29,7 @@ struct IdentificationTests {
     func pages() {
         let rig = Rig()
         let supported = Array(page(rig, 0).data.dropFirst(4))
-        #expect(supported == [0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0xB0, 0xB1, 0xB2])
+        #expect(supported == [0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0x8F, 0xB0, 0xB1, 0xB2])
         for code in UInt8.min...UInt8.max {
             let ended = page(rig, code)
             if supported.contains(code) {

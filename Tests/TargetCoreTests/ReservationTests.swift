@@ -30,7 +30,8 @@ struct ReservationTests {
     private func reserved(
         _ type: ReservationType, isBRegistered: Bool, on rig: Rig = SampleCommand.rig()
     ) -> (rig: Rig, b: Initiator) {
-        let b = rig.anotherInitiator()
+        // POPULATE TOKEN waits for the other nexus: one loop turns both.
+        let b = rig.anotherInitiator(loop: rig.initiator.loop)
         #expect(Self.out(rig.initiator, .register, newKey: Self.keyA) == .good)
         if isBRegistered { #expect(Self.out(b, .register, newKey: Self.keyB) == .good) }
         #expect(Self.out(rig.initiator, .reserve, type: type, key: Self.keyA) == .good)
@@ -47,8 +48,9 @@ struct ReservationTests {
         case "READ(6)", "READ(10)", "READ(12)", "READ(16)", "READ(32)", "VERIFY(10)", "VERIFY(12)", "VERIFY(16)",
             "VERIFY(32)", "MODE SENSE(6)", "MODE SENSE(10)", "GET LBA STATUS", "REPORT SUPPORTED OPERATION CODES",
             "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "READ BUFFER(10)", "READ BUFFER(16)",
-            "READ DEFECT DATA(10)", "READ DEFECT DATA(12)", "PRE-FETCH(10)", "PRE-FETCH(16)":
+            "READ DEFECT DATA(10)", "READ DEFECT DATA(12)", "PRE-FETCH(10)", "PRE-FETCH(16)", "POPULATE TOKEN":
             !type.isExclusiveAccess
+        case _ where row.name.hasPrefix("RECEIVE COPY"), "RECEIVE ROD TOKEN INFORMATION": !type.isExclusiveAccess
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): true
         // They look at the reservation themselves.
         case _ where row.name.hasPrefix("PERSISTENT RESERVE OUT"): nil

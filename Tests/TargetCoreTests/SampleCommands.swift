@@ -12,6 +12,12 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { row.name }
 
+    /// On a fresh unit there is no copy to ask about or to end.
+    var asksAboutCopy: Bool {
+        let names = ["STATUS(LID1)", "DETAILS(LID1)", "ROD TOKEN INFORMATION", "OPERATION ABORT"]
+        return names.contains { row.name.hasSuffix($0) }
+    }
+
     static let all: [SampleCommand] = CommandTable.directAccess.rows.map { row in
         let (cdb, data) = sample(row)
         return SampleCommand(row: row, cdb: cdb, data: data)
@@ -109,6 +115,14 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "GET LBA STATUS", "READ CAPACITY(16)":
             let lba = row.name == "GET LBA STATUS" ? lba8 : [UInt8](repeating: 0, count: 8)
             return ([op, action] + lba + [0, 0, 1, 0, 0, 0], [])
+        case "EXTENDED COPY(LID1)":
+            let list = ExtendedCopy.list(
+                targets: [ExtendedCopy.target(Rig.serial)], segments: [ExtendedCopy.segment(2, from: 3, to: 9)])
+            return (ExtendedCopy.cdb(list), list)
+        case "POPULATE TOKEN": return (Token.populate([(3, 2)]).cdb, Token.populate([(3, 2)]).list)
+        case "WRITE USING TOKEN": return (Token.write(Token.zero, [(3, 2)]).cdb, Token.write(Token.zero, [(3, 2)]).list)
+        case _ where row.opcode == OperationCode.thirdPartyCopyIn.rawValue: return (CopyResults.cdb(action), [])
+        case "COPY OPERATION ABORT": return ([op, action] + [UInt8](repeating: 0, count: 14), [])
         case "REPORT TARGET PORT GROUPS": return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case "SET TARGET PORT GROUPS":
             return ([op, action, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1])
