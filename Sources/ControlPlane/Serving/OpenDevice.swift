@@ -18,10 +18,11 @@ struct OpenDevice: Sendable {
     let filterTexts: [String]
     let unit: LogicalUnit
 
-    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER. `registry`: where the handler of its protection
-    /// information is found.
+    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER; `registry`: where the handler of its protection
+    /// information is found; `store` keeps what is to outlive the process.
     static func open(
         _ asked: Configuration.Device, serial: String, handler: Handler, registry: HandlerRegistry,
+        store: (any DurableStore)?,
         diagnostics: Diagnostics
     ) throws(Failure) -> OpenDevice {
         let settings = asked.settings
@@ -57,6 +58,7 @@ struct OpenDevice: Sendable {
         // Whether a cache is there is the store's to say; off means that the core makes every write stable.
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = settings.writeCache ?? true
+        options.store = store
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
         options.thresholdPercent = settings.thresholdPercent
