@@ -140,6 +140,8 @@ public struct ModeBit: Equatable, Sendable {
     public static let softwareWriteProtect = ModeBit(pageCode: ModePageCode.control, byte: 4, mask: 0x08)
     /// TAS of the Control mode page: commands aborted by another nexus end with TASK ABORTED.
     public static let taskAbortedStatus = ModeBit(pageCode: ModePageCode.control, byte: 5, mask: 0x40)
+    /// ATO of the Control mode page: application tags are the initiator's own.
+    public static let applicationTagOwner = ModeBit(pageCode: ModePageCode.control, byte: 5, mask: 0x80)
     /// AWRE and ARRE of the Read-Write Error Recovery mode page.
     public static let automaticWriteReallocation = ModeBit(
         pageCode: ModePageCode.readWriteErrorRecovery, byte: 2, mask: 0x80)
@@ -156,6 +158,8 @@ public enum ModePageCode {
     public static let caching: UInt8 = 0x08
     public static let control: UInt8 = 0x0A
     public static let informationalExceptionsControl: UInt8 = 0x1C
+    /// SUBPAGE CODE of the Logical Block Provisioning mode page, under `informationalExceptionsControl`.
+    public static let logicalBlockProvisioningSubpage: UInt8 = 0x02
     /// Return all pages.
     public static let all: UInt8 = 0x3F
     /// SUBPAGE CODE: return all subpages.

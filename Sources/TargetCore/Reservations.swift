@@ -27,13 +27,22 @@ final class Reservations: Sendable {
     /// Whether the command of `task` runs now. One without a row, which only a pass-through store knows, runs under
     /// no reservation of another.
     func permits(_ task: SCSITask, _ nexus: NexusUnit) -> Bool {
-        let rule = task.descriptor?.object.reservation ?? .never
+        permits(task.descriptor?.object.reservation ?? .never, task.cdb, nexus)
+    }
+
+    /// Whether the I_T_L nexus may do to its unit what `rule` says of a command: for a copy that another unit was told
+    /// to make.
+    func permits(_ rule: ReservationRule, _ nexus: NexusUnit) -> Bool {
+        permits(rule, CommandDescriptorBlock(), nexus)
+    }
+
+    private func permits(_ rule: ReservationRule, _ cdb: CommandDescriptorBlock, _ nexus: NexusUnit) -> Bool {
         guard isAny, let attachment = nexus.attachment else { return true }
         return state.withLock { state in
             if let reserver = state.reserver, reserver.attachment != ObjectIdentifier(attachment) {
                 return rule.allowsDuringReserve
             }
-            return state.persistent.permits(rule, task.cdb, from: attachment.nexusIdentity)
+            return state.persistent.permits(rule, cdb, from: attachment.nexusIdentity)
         }
     }
 

@@ -99,6 +99,8 @@ public final class SCSITask {
     var ordering = TaskOrdering.simple
     var state = State.free
     var isAborted = false
+    /// Aborted by another nexus while TAS was one: TASK ABORTED tells its initiator.
+    var reportsAbort = false
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
     /// What the task has of its unit's extent guard.
@@ -107,6 +109,10 @@ public final class SCSITask {
     var turn = Turn.none
     /// The device of a request that does not go to the unit's own.
     var otherDevice: (any BlockDevice)?
+    /// The background operation that the command has begun, and whose end it may wait for.
+    var operation: BackgroundOperation?
+    /// A third-party copy, with all that it is about.
+    var copy: CopyOperation?
     /// The row waited for a save, which did not come about.
     var hasFailedToSave = false
     /// Raw CDBs of a pass-through store: whether the command is to be offered as it came before `descriptor` runs it,
@@ -118,6 +124,9 @@ public final class SCSITask {
     /// Bytes or blocks done so far, for commands that work in pieces.
     var progress: UInt64 = 0
     var descriptorIndex = 0
+    /// Of a unit with protection information: how far the piece is, and that the tuples follow the data in a flush.
+    var phase = ProtectionPhase.start
+    var flushesTuples = false
 
     enum ExtentClaim: UInt8 {
         case none
@@ -167,16 +176,21 @@ public final class SCSITask {
         toInitiatorByteCount = 0
         receivedByteCount = 0
         isAborted = false
+        reportsAbort = false
         hasUnsettledRequest = false
         extentClaim = .none
         turn = .none
         if otherDevice != nil { otherDevice = nil }
+        if operation != nil { operation = nil }
+        if copy != nil { copy = nil }
         hasFailedToSave = false
         isOffered = false
         refusal = nil
         step = 0
         progress = 0
         descriptorIndex = 0
+        phase = .start
+        flushesTuples = false
     }
 }
 

@@ -61,6 +61,13 @@ extension SCSITask {
         return nil
     }
 
+    /// The same of any two runs of bytes in the buffer.
+    func firstDifference(at left: Int, from right: Int, byteCount: Int) -> Int? {
+        unsafe Self.firstDifference(
+            UnsafeRawBufferPointer(rebasing: buffer[left..<left + byteCount]),
+            UnsafeRawBufferPointer(rebasing: buffer[right..<right + byteCount]))
+    }
+
     /// Fills `byteCount` bytes of working memory with copies of the block at the start of the data, or with zeroes.
     func fillWork(withBlockOf blockByteCount: Int, isZero: Bool, byteCount: Int) {
         for start in stride(from: plan.workOffset, to: plan.workOffset + byteCount, by: blockByteCount) {
@@ -76,6 +83,19 @@ extension SCSITask {
     /// Whether so many bytes that came from the initiator, which are there, are all zero.
     func isZero(byteCount: Int) -> Bool {
         unsafe UnsafeRawBufferPointer(rebasing: buffer[..<byteCount]).allSatisfy { $0 == 0 }
+    }
+
+    /// ORs `byteCount` bytes of working memory into the data at `offset`.
+    func orWork(intoDataAt offset: Int, byteCount: Int) {
+        let data = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[offset..<offset + byteCount])
+        let work = unsafe UnsafeRawBufferPointer(rebasing: buffer[plan.workOffset..<plan.workOffset + byteCount])
+        // Safe: within both slices, which have the same size; blocks are multiples of a word.
+        for start in stride(from: 0, to: byteCount, by: 8) {
+            let word =
+                unsafe data.loadUnaligned(fromByteOffset: start, as: UInt64.self)
+                | work.loadUnaligned(fromByteOffset: start, as: UInt64.self)
+            unsafe data.storeBytes(of: word, toByteOffset: start, as: UInt64.self)
+        }
     }
 
     /// Word by word, then the bytes of the first word that differs. Both have the same size.

@@ -27,9 +27,11 @@ struct ReservationTests {
     }
 
     /// A and B registered, and A holding a reservation of `type`.
-    private func reserved(_ type: ReservationType, isBRegistered: Bool) -> (rig: Rig, b: Initiator) {
-        let rig = Rig(FakeDevice(features: SampleCommand.features))
-        let b = rig.anotherInitiator()
+    private func reserved(
+        _ type: ReservationType, isBRegistered: Bool, on rig: Rig = SampleCommand.rig()
+    ) -> (rig: Rig, b: Initiator) {
+        // POPULATE TOKEN waits for the other nexus: one loop turns both.
+        let b = rig.anotherInitiator(loop: rig.initiator.loop)
         #expect(Self.out(rig.initiator, .register, newKey: Self.keyA) == .good)
         if isBRegistered { #expect(Self.out(b, .register, newKey: Self.keyB) == .good) }
         #expect(Self.out(rig.initiator, .reserve, type: type, key: Self.keyA) == .good)
@@ -243,7 +245,7 @@ struct ReservationTests {
 
     @Test("RESERVE keeps others to INQUIRY, REPORT LUNS, REQUEST SENSE and RELEASE", arguments: SampleCommand.all)
     func reserveTable(sample: SampleCommand) {
-        let rig = Rig(FakeDevice(features: SampleCommand.features))
+        let rig = sample.rig()
         let b = rig.anotherInitiator()
         #expect(rig.initiator.run([0x16, 0, 0, 0, 0, 0]) == .good)
         let passing = ["INQUIRY", "REPORT LUNS", "REQUEST SENSE", "RELEASE(6)", "RELEASE(10)"]

@@ -30,9 +30,10 @@ struct Assembly: Sendable {
                 stopLimit.opens(device.origin, subtype: handler.subtype)
                 defer { stopLimit.hasOpened(device.origin) }
                 let opened = try OpenDevice.open(
-                    device, serial: serial, handler: handler, store: store,
+                    device, serial: serial, handler: handler, registry: registry, store: store,
                     diagnostics: Log.diagnostics(logger))
                 stopLimit.watch(opened.device, device.origin)
+                if let tuples = opened.tuples { stopLimit.watch(tuples, device.origin) }
                 devices.append(opened)
             }
         } catch {
@@ -52,6 +53,7 @@ struct Assembly: Sendable {
                     // Filters stay in memory until the store is closed.
                     each.filters?.close()
                     each.device.close()
+                    each.tuples?.close()
                 }
                 return ("\(each.device.handler.subtype)-close", close)
             })

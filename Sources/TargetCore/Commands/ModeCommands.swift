@@ -101,7 +101,8 @@ enum ModeCommands {
     private static func apply(_ selected: ModePages, to unit: LogicalUnit) {
         unit.modes.set(
             writeCache: unit.isWriteCacheChangeable ? selected[.writeCacheEnable] : unit.modes.isWriteCacheEnabled,
-            descriptorSense: selected[.descriptorSense], softwareWriteProtect: selected[.softwareWriteProtect])
+            descriptorSense: selected[.descriptorSense], softwareWriteProtect: selected[.softwareWriteProtect],
+            taskAbortedStatus: selected[.taskAbortedStatus])
     }
 
     /// What power on and a reset bring: saved values, or defaults where nothing was saved.
@@ -117,17 +118,25 @@ enum ModeCommands {
     }
 
     static func pages(of unit: LogicalUnit) -> ModePages {
-        var pages = ModePages([.readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl])
+        let all: [ModePage?] = [
+            .readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl,
+            unit.provisioningModePage,
+        ]
+        var pages = ModePages(all.compactMap { $0 })
         pages.configure(.disableExceptionControl, default: true, isChangeable: false)
         pages.configure(.globalLoggingTargetSaveDisable, default: true, isChangeable: false)
         let modes = unit.modes
         pages.configure(
             .writeCacheEnable, default: unit.isWriteCacheEnabledByDefault, isChangeable: unit.isWriteCacheChangeable)
         pages[.writeCacheEnable] = unit.isWriteCacheEnabled
+        pages.configure(
+            .applicationTagOwner, default: unit.protection?.isTagOwnedByInitiator ?? false, isChangeable: false)
         pages.configure(.descriptorSense, default: false, isChangeable: true)
         pages[.descriptorSense] = modes.usesDescriptorSense
         pages.configure(.softwareWriteProtect, default: false, isChangeable: true)
         pages[.softwareWriteProtect] = modes.isSoftwareWriteProtected
+        pages.configure(.taskAbortedStatus, default: false, isChangeable: true)
+        pages[.taskAbortedStatus] = modes.reportsTaskAborted
         if unit.durable.isAvailable { pages.makeSavable(unit.durable.current.modePages ?? []) }
         return pages
     }
