@@ -63,6 +63,8 @@ public final class CommandDescriptor: Sendable {
     public let data: DataDirection
     public let traits: Traits
     public let reservation: ReservationRule
+    /// What the command counts as in the log pages.
+    let activityKind: ActivityKind
 
     /// Nil: every logical unit does the command.
     private let isSupported: (@Sendable (LogicalUnit) -> Bool)?
@@ -83,6 +85,7 @@ public final class CommandDescriptor: Sendable {
         self.usage = CDBUsage(usage)
         self.data = data
         self.traits = traits
+        activityKind = ActivityKind(traits, data)
         self.reservation = reservation
         self.isSupported = isSupported
         self.plan = plan

@@ -28,6 +28,7 @@ public final class LogicalUnit: Sendable {
     let extents: ExtentGuard
     let durable: DurableUnit
     let portGroups: TargetPortGroups
+    let logs = UnitLogs()
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -70,7 +71,10 @@ public final class LogicalUnit: Sendable {
     /// START STOP UNIT has stopped the unit.
     var isStopped: Bool {
         get { conditions.contains(.stopped) }
-        set { conditions.set(.stopped, newValue) }
+        set {
+            if isStopped, !newValue { logs.countStartStopCycle() }
+            conditions.set(.stopped, newValue)
+        }
     }
 
     /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: 0 to 7.
@@ -112,7 +116,18 @@ public final class LogicalUnit: Sendable {
     }
 
     func detach(_ attachment: UnitAttachment) {
-        attachments.withLock { $0.removeAll { $0 === attachment } }
+        attachments.withLock { attachments in
+            guard attachments.contains(where: { $0 === attachment }) else { return }
+            attachments.removeAll { $0 === attachment }
+            logs.retire(attachment.activity.counts)
+        }
+    }
+
+    /// Calls `body` with what the commands of the nexuses that are there have done.
+    func withCounts<Result>(_ body: (ActivityCounts) -> Result) -> Result {
+        attachments.withLock { attachments in
+            body(attachments.reduce(ActivityCounts()) { $0 + $1.activity.counts })
+        }
     }
 
     /// Every I_T nexus that knows the unit now.
@@ -136,11 +151,13 @@ public final class LogicalUnit: Sendable {
 final class UnitAttachment: Sendable {
     let nexusIdentity: NexusIdentity
     let attentions: PendingUnitAttentions
+    let activity: UnitActivity
     let loop: any OwnerLoop
     /// The I_T nexus, for work that `loop` performs. The attachment goes when the nexus is closed.
     let nexus: LoopBound<ITNexus>
 
-    init(nexus: ITNexus, attentions: PendingUnitAttentions) {
+    init(nexus: ITNexus, attentions: PendingUnitAttentions, activity: UnitActivity) {
+        self.activity = activity
         nexusIdentity = nexus.identity
         loop = nexus.loop
         self.attentions = attentions

@@ -82,6 +82,8 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "REPORT TARGET PORT GROUPS": return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case "SET TARGET PORT GROUPS":
             return ([op, action, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1])
+        case "LOG SENSE": return ([op, 0, 0x42, 0, 0, 0, 0, 1, 0, 0], [])
+        case "LOG SELECT": return ([op, 0x02, 0x40, 0, 0, 0, 0, 0, 0, 0], [])
         case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])
         case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
         case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])

@@ -3,6 +3,7 @@
 internal import HandlerHost
 internal import Logging
 internal import TargetCore
+internal import Transport
 
 /// The devices and targets of a configuration, opened and put together. All or nothing.
 struct Assembly: Sendable {
@@ -20,6 +21,8 @@ struct Assembly: Sendable {
         }
         let asked = configuration.devices.filter { owners[$0.name] != nil }
         let serials = try SerialNumbers.assign(asked, owners: owners, machine: Environment.machineIdentity)
+        let access = configuration.portGroups.options(
+            isAnyNamed: configuration.targets.contains { $0.portGroup != nil })
         var devices: [OpenDevice] = []
         do throws(Failure) {
             for device in asked {
@@ -27,7 +30,7 @@ struct Assembly: Sendable {
                 stopLimit.opens(device.origin, subtype: handler.subtype)
                 defer { stopLimit.hasOpened(device.origin) }
                 let opened = try OpenDevice.open(
-                    device, serial: serials[device.name] ?? "", handler: handler,
+                    device, serial: serials[device.name] ?? "", access: access, handler: handler,
                     diagnostics: Log.diagnostics(logger))
                 stopLimit.watch(opened.device, device.origin)
                 devices.append(opened)
@@ -66,7 +69,9 @@ struct Assembly: Sendable {
             // targets knows its nexuses apart.
             SCSITarget(
                 name: target.name, luns: target.luns.compactMapValues { units[$0] },
-                relativePortIdentifier: UInt16(clamping: index + 1))
+                relativePortIdentifier: UInt16(clamping: index + 1),
+                portName: ISCSIServer.targetPortName(target.name, portalGroupTag: configuration.portalGroupTag),
+                portGroup: target.portGroup ?? Configuration.defaultPortGroup)
         }
     }
 

@@ -17,7 +17,8 @@ struct OpenDevice: Sendable {
 
     /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER.
     static func open(
-        _ asked: Configuration.Device, serial: String, handler: Handler, diagnostics: Diagnostics
+        _ asked: Configuration.Device, serial: String, access: AsymmetricAccessOptions, handler: Handler,
+        diagnostics: Diagnostics
     ) throws(Failure) -> OpenDevice {
         let settings = asked.settings
         var configuration = HandlerDeviceConfiguration(configString: settings.backstore, serial: serial)
@@ -51,6 +52,7 @@ struct OpenDevice: Sendable {
         // Whether a cache is there is the store's to say; off means that the core makes every write stable.
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = settings.writeCache ?? true
+        options.asymmetricAccess = access
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
         if let physical = options.physicalBlockByteCount, physical < device.blockByteCount {
