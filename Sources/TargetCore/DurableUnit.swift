@@ -5,6 +5,10 @@ import Synchronization
 /// What of a logical unit outlives the process. Everything is optional, so that a file of an earlier version can be
 /// read.
 public struct DurableUnitState: Codable, Equatable, Sendable {
+    /// What SET IDENTIFYING INFORMATION gave, by type.
+    public var identifyingInformation: [UInt8]?
+    public var identifyingText: [UInt8]?
+
     public init() {}
 }
 

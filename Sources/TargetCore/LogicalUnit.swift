@@ -29,6 +29,8 @@ public final class LogicalUnit: Sendable {
     let durable: DurableUnit
     let portGroups: TargetPortGroups
     let logs = UnitLogs()
+    let clock: DeviceClock?
+    let buffer = UnitBuffer()
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -37,6 +39,7 @@ public final class LogicalUnit: Sendable {
         self.device = device
         self.options = options
         conditions = UnitConditions()
+        clock = options.clock.map { DeviceClock($0) }
         portGroups = TargetPortGroups(options.asymmetricAccess, conditions: conditions)
         extents = ExtentGuard(conditions: conditions)
         durable = DurableUnit(options.store)

@@ -12,6 +12,8 @@ final class NexusUnit {
     private(set) var attachment: UnitAttachment?
     /// What the commands of this nexus have done, for the log pages.
     let activity = UnitActivity()
+    /// What WRITE BUFFER has put into the echo buffer; nil: nothing yet.
+    var echoBuffer: [UInt8]?
     let isAbsent: Bool
     /// The target port group through which the nexus reaches the unit.
     let portGroup: TargetPortGroup?

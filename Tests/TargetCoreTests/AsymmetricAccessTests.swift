@@ -261,7 +261,9 @@ struct AsymmetricAccessStateTests {
         (padded(0xA3, 0x0D, 0, 0, 0, 0, 0, 0, 0, 4), "s"),
         (padded(0x00), ""), (padded(0x28, 0, 0, 0, 0, 0, 0, 0, 1), ""), (padded(0x88), ""), (padded(0x35), ""),
         (padded(0x16), ""), (padded(0x1B, 0, 0, 0, 1), ""), (padded(0x9E, 0x12), ""), (padded(0x2F), ""),
-        (padded(0xEE), ""),
+        (padded(0xEE), ""), (padded(0x4D, 0, 0x40, 0, 0, 0, 0, 1), "s"), (padded(0x4C, 2, 0x40), "s"),
+        (padded(0x3C, 0x0B, 0, 0, 0, 0, 0, 0, 4), "sut"), (padded(0x3B, 0x0A), "sut"), (padded(0x3C, 0x02), ""),
+        (padded(0x9B, 0x0B), "sut"), (padded(0x3B, 0x02), ""), (padded(0x9B, 0x03), ""),
     ]
 
     @Test(

@@ -32,6 +32,8 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
     static func rig(_ features: BlockDeviceFeatures = features) -> Rig {
         Rig(FakeDevice(features: features)) {
             $0.asymmetricAccess.support = .implicitAndExplicit
+            $0.store = KeptState()
+            $0.clock = TestClock().source
         }
     }
 
@@ -82,6 +84,14 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "REPORT TARGET PORT GROUPS": return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case "SET TARGET PORT GROUPS":
             return ([op, action, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1])
+        case "REPORT IDENTIFYING INFORMATION", "REPORT TIMESTAMP":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
+        case "SET IDENTIFYING INFORMATION": return ([op, action, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0], [1, 2])
+        case "SET TIMESTAMP":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0])
+        case "READ BUFFER(10)": return ([op, 0x02, 0, 0, 0, 0, 0, 1, 0, 0], [])
+        case "READ BUFFER(16)": return ([op, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
+        case "WRITE BUFFER": return ([op, 0x02, 0, 0, 0, 0, 0, 0, 4, 0], [1, 2, 3, 4])
         case "LOG SENSE": return ([op, 0, 0x42, 0, 0, 0, 0, 1, 0, 0], [])
         case "LOG SELECT": return ([op, 0x02, 0x40, 0, 0, 0, 0, 0, 0, 0], [])
         case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])

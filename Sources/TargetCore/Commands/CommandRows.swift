@@ -14,7 +14,8 @@ extension CommandTable {
             + ReadCommands.rows + WriteCommands.rows + ReadCapacityCommands.rows + SynchronizeCacheCommands.rows
             + VerifyCommands.rows + WriteAndVerifyCommands.rows + WriteSameCommands.rows
             + ModeCommands.rows + ReserveReleaseCommands.rows + PersistentReserveInCommands.rows
-            + PersistentReserveOutCommands.rows + TargetPortGroupCommands.rows + LogCommands.rows)
+            + PersistentReserveOutCommands.rows + TargetPortGroupCommands.rows + LogCommands.rows
+            + IdentifyingInformationCommands.rows + TimestampCommands.rows + BufferCommands.rows)
 
     /// What a number without a logical unit answers (SPC-4 6.4.1, 6.33, 6.39).
     static let absentUnit = CommandTable(
