@@ -32,6 +32,9 @@ public protocol BlockDevice: AnyObject, Sendable {
     /// Whether `submit` of a write takes its data before it returns, from memory of any alignment. Does not change.
     var copiesWrites: Bool { get }
 
+    /// The storage that a thin provisioned store has taken and could take; nil: not known. Never blocks.
+    var mappingResources: MappingResources? { get }
+
     /// The end of `request`, which was submitted and may end at any moment, is wanted soon: its task was aborted. Best
     /// effort: it ends once, as ever, and until then its buffer is in use. In the thread of its loop. Never blocks.
     func cancel(_ request: BlockRequest)
@@ -44,6 +47,7 @@ extension BlockDevice {
     public var canMapReads: Bool { false }
     public func mapRead(byteOffset: UInt64, byteCount: Int) -> UnsafeRawPointer? { nil }
     public var copiesWrites: Bool { false }
+    public var mappingResources: MappingResources? { nil }
     public func cancel(_ request: BlockRequest) {}
     public func cancelIfOverdue(_ request: BlockRequest) {}
 }

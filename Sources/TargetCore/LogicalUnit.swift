@@ -31,6 +31,7 @@ public final class LogicalUnit: Sendable {
     let logs = UnitLogs()
     let clock: DeviceClock?
     let buffer = UnitBuffer()
+    let thresholdNotice = ThresholdNotice()
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(

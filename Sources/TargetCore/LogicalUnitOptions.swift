@@ -11,6 +11,8 @@ public struct LogicalUnitOptions: Sendable {
     public var physicalBlockByteCount: Int?
     /// Who reaches the unit how, through target port groups.
     public var asymmetricAccess = AsymmetricAccessOptions()
+    /// Percent of the capacity, 1 to 100: initiators are told when a thin provisioned store has taken so much storage.
+    public var softThresholdPercent: Int?
     /// For the timestamp; nil: the unit has none.
     public var clock: DeviceClockSource?
     /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.

@@ -129,7 +129,10 @@ extension FixedWidthInteger {
 extension LogicalUnit {
     /// All log pages as they are now.
     var logPages: LogPages {
-        withCounts { counts in logs.pages(counts, selfTests: selfTestLog, blockByteCount: blockByteCount) }
+        let pages = withCounts { counts in
+            logs.pages(counts, selfTests: selfTestLog, blockByteCount: blockByteCount)
+        }
+        return provisioningLogPage.map { LogPages(pages.pages + [$0]) } ?? pages
     }
 
     /// The last self-tests as their log parameters hold them, the youngest first.

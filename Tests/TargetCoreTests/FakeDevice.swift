@@ -69,6 +69,12 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
         set { lock.withLock { storedFeatures = newValue } }
     }
 
+    private var storedResources: MappingResources?
+    var mappingResources: MappingResources? {
+        get { lock.withLock { storedResources } }
+        set { lock.withLock { storedResources = newValue } }
+    }
+
     var log: [Entry] { lock.withLock { entries } }
     var operations: [BlockRequest.Operation] { log.map(\.operation) }
     var turns: Int { lock.withLock { endedTurns } }

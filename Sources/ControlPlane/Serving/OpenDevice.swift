@@ -53,6 +53,9 @@ struct OpenDevice: Sendable {
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = settings.writeCache ?? true
         options.asymmetricAccess = access
+        options.clock = DeviceClockSource(
+            wallMilliseconds: { Environment.wallMilliseconds },
+            monotonicMilliseconds: { UInt64(Environment.monotonicSeconds * 1000) })
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
         if let physical = options.physicalBlockByteCount, physical < device.blockByteCount {

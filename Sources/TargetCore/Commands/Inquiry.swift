@@ -144,6 +144,7 @@ struct InquiryData {
     private static func provisioning(_ unit: LogicalUnit) -> LogicalBlockProvisioning {
         var page = LogicalBlockProvisioning()
         guard unit.features.canUnmap else { return page }
+        page.thresholdExponent = unit.thresholdExponent
         page.supportsUnmap = true
         page.supportsWriteSame16Unmap = true
         page.supportsWriteSame10Unmap = true

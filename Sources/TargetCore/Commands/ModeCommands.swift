@@ -77,7 +77,9 @@ enum ModeCommands {
     }
 
     static func pages(of unit: LogicalUnit) -> ModePages {
-        var pages = ModePages([.readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl])
+        var pages = ModePages(
+            [.readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl]
+                + unit.fixedModePages)
         pages.configure(.disableExceptionControl, default: true, isChangeable: false)
         pages.configure(.globalLoggingTargetSaveDisable, default: true, isChangeable: false)
         let modes = unit.modes
