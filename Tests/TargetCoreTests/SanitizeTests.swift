@@ -6,29 +6,6 @@ import Synchronization
 import TargetCore
 import Testing
 
-/// Keeps the state in memory: what a file would hold.
-final class FakeStore: DurableStore {
-    private let state: Mutex<DurableUnitState>
-    private let fails = Mutex(false)
-    private let savedCount = Mutex(0)
-
-    init(_ state: DurableUnitState = DurableUnitState()) { self.state = Mutex(state) }
-
-    var loaded: DurableUnitState { state.withLock { $0 } }
-    var saves: Int { savedCount.withLock { $0 } }
-    var isFailing: Bool {
-        get { fails.withLock { $0 } }
-        set { fails.withLock { $0 = newValue } }
-    }
-
-    func save(_ new: DurableUnitState, completion: @escaping @Sendable (Bool) -> Void) {
-        if isFailing { return completion(false) }
-        state.withLock { $0 = new }
-        savedCount.withLock { $0 += 1 }
-        completion(true)
-    }
-}
-
 @Suite("SANITIZE")
 struct SanitizeTests {
     static let blockErase: [UInt8] = [0x48, 0x02, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -336,12 +313,12 @@ struct SanitizeTests {
         let (tag, _) = rig.initiator.start(Self.overwrite(list.count, flags: 0xA0), list)
         rig.initiator.loop.turn()
         #expect(rig.initiator.port.finished[tag] == .good)
-        let cutOff = store.loaded
+        let cutOff = store.saved
         #expect(cutOff.sanitizeFailure == SanitizeFailure(allowsUnrestrictedExit: true))
         rig.device.ending = .inline
         rig.device.completeAll()
         rig.initiator.loop.turn()
-        #expect(store.loaded.sanitizeFailure == nil)
+        #expect(store.saved.sanitizeFailure == nil)
 
         // The process ended in between, and begins again.
         let again = self.rig(FakeStore(cutOff))
@@ -353,7 +330,7 @@ struct SanitizeTests {
     @Test("Where it cannot be put on record it does not begin", arguments: [0, 0x80])
     func notRecorded(immediate: UInt8) {
         let store = FakeStore()
-        store.isFailing = true
+        store.fails = true
         let rig = rig(store)
         #expect(sanitize(rig, flags: immediate) == .check(.internalTargetFailure))
         #expect(rig.device.log.isEmpty)
@@ -366,11 +343,11 @@ struct SanitizeTests {
         let rig = rig(store)
         rig.device.failure = { $0 == .write ? .failed(.checkCondition, .writeError()) : nil }
         #expect(sanitize(rig, flags: 0x20) == .check(.sanitizeCommandFailed))
-        store.isFailing = true
+        store.fails = true
         #expect(rig.initiator.run(Self.exit) == .check(.internalTargetFailure))
         #expect(rig.initiator.run(CDB.testUnitReady) == .check(.sanitizeCommandFailed))
-        store.isFailing = false
+        store.fails = false
         #expect(rig.initiator.run(Self.exit) == .good)
-        #expect(store.loaded.sanitizeFailure == nil)
+        #expect(store.saved.sanitizeFailure == nil)
     }
 }
