@@ -274,6 +274,7 @@ final class BackgroundOperation: @unchecked Sendable {
         // At most 33 passes of fewer than 2^54 blocks: nothing overflows.
         let all = max(1, blockCount * passCount)
         let done = min(all, blocksBefore + min(position, blockCount))
-        doneParts.store(UInt32(min(65535, Double(done) / Double(all) * 65536)), ordering: .relaxed)
+        let part: Double = Double(done) / Double(all)
+        doneParts.store(UInt32(min(part * 65536, 65535)), ordering: .relaxed)
     }
 }
