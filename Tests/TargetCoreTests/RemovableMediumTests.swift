@@ -168,6 +168,21 @@ struct RemovableMediumTests {
         #expect(rig.initiator.run(Self.eject) == .good)
     }
 
+    @Test("PREEMPT AND ABORT ends those of the nexuses that it preempts, PREEMPT does not", arguments: [false, true])
+    func preempted(aborts: Bool) {
+        let rig = rig()
+        let other = rig.anotherInitiator()
+        #expect(other.run(Self.prevent) == .good)
+        #expect(ReservationTests.out(rig.initiator, .register, newKey: 1) == .good)
+        #expect(ReservationTests.out(other, .register, newKey: 2) == .good)
+        let list = joined(UInt64(1).bytes, UInt64(2).bytes, [UInt8](repeating: 0, count: 8))
+        rig.initiator.start([0x5F, aborts ? 5 : 4, 0x01, 0, 0, 0, 0, 0, 24, 0], list)
+        turnAll(rig.initiator, other)
+        let (tag, _) = rig.initiator.start(Self.eject)
+        turnAll(rig.initiator, other)
+        #expect(rig.initiator.port.finished[tag] == (aborts ? .good : .check(.mediumRemovalPrevented)))
+    }
+
     @Test("A reset does not bring the medium back")
     func ejectedAcrossReset() {
         let rig = rig()
