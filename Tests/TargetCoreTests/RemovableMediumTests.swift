@@ -141,6 +141,19 @@ struct RemovableMediumTests {
         #expect(run(other, Self.eject, with: rig.initiator) == .good)
     }
 
+    @Test("A prevention keeps the medium out as well as in, and does not keep the unit from starting")
+    func preventedLoad() {
+        let rig = rig()
+        #expect(rig.initiator.run(Self.eject) == .good)
+        #expect(rig.initiator.run(Self.prevent) == .good)
+        #expect(rig.initiator.run(Self.load) == .check(.mediumRemovalPrevented))
+        #expect(rig.initiator.run(Self.allow) == .good)
+        #expect(rig.initiator.run(Self.load) == .good)
+        #expect(rig.initiator.run(Self.prevent) == .good)
+        #expect(rig.initiator.run(Self.load) == .good)
+        #expect(rig.initiator.run(CDB.testUnitReady) == .good)
+    }
+
     @Test("The obsolete values of PREVENT are refused")
     func obsoletePrevent() {
         for value in [0x02, 0x03] as [UInt8] {
