@@ -78,7 +78,9 @@ extension CopyOperation {
             task.request.mayUnmap = false
             task.useNoMemory()
         } else {
-            if run.source == nil { task.fillWork(withBlockOf: unit.unit.blockByteCount, isZero: true, byteCount: Int(pieceByteCount)) }
+            if run.source == nil {
+                task.fillWork(withBlockOf: unit.unit.blockByteCount, isZero: true, byteCount: Int(pieceByteCount))
+            }
             task.request.prepare(.write, byteOffset: byteOffset, extentByteCount: pieceByteCount)
             task.useWork(byteCount: Int(pieceByteCount))
         }
@@ -143,7 +145,7 @@ extension ITNexus {
             let claim = copy.claims[copy.claimedCount]
             copy.claimedCount += 1
             guard claim.unit.extents.acquire(claim.range, .shared, for: task.request) else {
-                task.extentClaim = .waiting
+                wait(task)
                 return false
             }
             task.extentClaim = .held

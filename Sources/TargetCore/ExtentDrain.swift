@@ -26,7 +26,7 @@ extension ITNexus {
             break
         case .none:
             guard unit.unit.extents.acquire(range, .exclusive, for: task.request) else {
-                task.extentClaim = .waiting
+                wait(task)
                 return false
             }
             task.extentClaim = .held
@@ -83,10 +83,20 @@ extension ITNexus {
     /// Before the first step of a command while some atomic one is there. False: it waits for its turn.
     func passesGuard(_ task: SCSITask, _ unit: NexusUnit) -> Bool {
         guard task.extentClaim == .none, let extent = Self.extent(of: task) else { return true }
-        if task.descriptor?.object.traits.contains(.claimsExtent) ?? false { return true }
+        if let traits = task.descriptor?.object.traits,
+            traits.contains(.claimsExtent) || unit.unit.isProtected && traits.contains(.keepsProtection)
+        {
+            return true
+        }
         let isGranted = unit.unit.extents.acquire(extent, .shared, for: task.request)
-        task.extentClaim = isGranted ? .held : .waiting
+        if isGranted { task.extentClaim = .held } else { wait(task) }
         return isGranted
+    }
+
+    /// `task` waits for its claim. Where it was taken for one that had begun, what it waits for must not wait for it.
+    func wait(_ task: SCSITask) {
+        task.extentClaim = .waiting
+        if !drains.isEmpty { leaveDrains(task) }
     }
 
     /// The blocks that a command touches, as far as its CDB tells; nil: none.

@@ -1,27 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
 import TargetCore
 
-/// Keeps the state in memory: what a file would hold.
-final class FakeStore: DurableStore {
-    private let state: Mutex<DurableUnitState>
-    private let fails = Mutex(false)
-    private let savedCount = Mutex(0)
+/// Stable storage in memory, which ends a save when the test says so, or fails it.
+final class FakeStore: DurableStore, @unchecked Sendable {
+    let loaded: DurableUnitState
+    /// What is on stable storage.
+    private(set) var saved: DurableUnitState
+    private(set) var saveCount = 0
+    /// Saves end when the test calls `endSave`.
+    var isDeferred = false
+    var fails = false
+    private var waiting: [(state: DurableUnitState, completion: @Sendable (Bool) -> Void)] = []
 
-    init(_ state: DurableUnitState = DurableUnitState()) { self.state = Mutex(state) }
-
-    var loaded: DurableUnitState { state.withLock { $0 } }
-    var saves: Int { savedCount.withLock { $0 } }
-    var isFailing: Bool {
-        get { fails.withLock { $0 } }
-        set { fails.withLock { $0 = newValue } }
+    init(_ loaded: DurableUnitState = DurableUnitState()) {
+        self.loaded = loaded
+        saved = loaded
     }
 
-    func save(_ new: DurableUnitState, completion: @escaping @Sendable (Bool) -> Void) {
-        if isFailing { return completion(false) }
-        state.withLock { $0 = new }
-        savedCount.withLock { $0 += 1 }
-        completion(true)
+    var waitingCount: Int { waiting.count }
+
+    func save(_ state: DurableUnitState, completion: @escaping @Sendable (Bool) -> Void) {
+        waiting.append((state, completion))
+        if !isDeferred { endSave() }
+    }
+
+    func endSave() {
+        let (state, completion) = waiting.removeFirst()
+        if !fails {
+            saved = state
+            saveCount += 1
+        }
+        completion(!fails)
+    }
+}
+
+extension Rig {
+    /// A unit of a store that caches, with a place for its durable state.
+    init(_ store: FakeStore) {
+        self.init(FakeDevice(features: SampleCommand.features)) { $0.store = store }
     }
 }

@@ -67,12 +67,12 @@ struct SanitizeFailureTests {
         let (tag, _) = rig.initiator.start(SanitizeTests.overwrite(list.count, flags: 0xA0), list)
         rig.initiator.loop.turn()
         #expect(rig.initiator.port.finished[tag] == .good)
-        let cutOff = store.loaded
+        let cutOff = store.saved
         #expect(cutOff.sanitizeFailure == SanitizeFailure(allowsUnrestrictedExit: true))
         rig.device.ending = .inline
         rig.device.completeAll()
         rig.initiator.loop.turn()
-        #expect(store.loaded.sanitizeFailure == nil)
+        #expect(store.saved.sanitizeFailure == nil)
 
         // The process ended in between, and begins again.
         let again = SanitizeTests.rig(FakeStore(cutOff))
@@ -84,7 +84,7 @@ struct SanitizeFailureTests {
     @Test("Where it cannot be put on record it does not begin", arguments: [0, 0x80])
     func notRecorded(immediate: UInt8) {
         let store = FakeStore()
-        store.isFailing = true
+        store.fails = true
         let rig = SanitizeTests.rig(store)
         #expect(SanitizeTests.sanitize(rig, flags: immediate) == .check(.internalTargetFailure))
         #expect(rig.device.log.isEmpty)
@@ -97,11 +97,11 @@ struct SanitizeFailureTests {
         let rig = SanitizeTests.rig(store)
         rig.device.failure = { $0 == .write ? .failed(.checkCondition, .writeError()) : nil }
         #expect(SanitizeTests.sanitize(rig, flags: 0x20) == .check(.sanitizeCommandFailed))
-        store.isFailing = true
+        store.fails = true
         #expect(rig.initiator.run(SanitizeTests.exit) == .check(.internalTargetFailure))
         #expect(rig.initiator.run(CDB.testUnitReady) == .check(.sanitizeCommandFailed))
-        store.isFailing = false
+        store.fails = false
         #expect(rig.initiator.run(SanitizeTests.exit) == .good)
-        #expect(store.loaded.sanitizeFailure == nil)
+        #expect(store.saved.sanitizeFailure == nil)
     }
 }

@@ -118,13 +118,19 @@ enum ModeCommands {
     }
 
     static func pages(of unit: LogicalUnit) -> ModePages {
-        var pages = ModePages([.readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl])
+        let all: [ModePage?] = [
+            .readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl,
+            unit.provisioningModePage,
+        ]
+        var pages = ModePages(all.compactMap { $0 })
         pages.configure(.disableExceptionControl, default: true, isChangeable: false)
         pages.configure(.globalLoggingTargetSaveDisable, default: true, isChangeable: false)
         let modes = unit.modes
         pages.configure(
             .writeCacheEnable, default: unit.isWriteCacheEnabledByDefault, isChangeable: unit.isWriteCacheChangeable)
         pages[.writeCacheEnable] = unit.isWriteCacheEnabled
+        pages.configure(
+            .applicationTagOwner, default: unit.protection?.isTagOwnedByInitiator ?? false, isChangeable: false)
         pages.configure(.descriptorSense, default: false, isChangeable: true)
         pages[.descriptorSense] = modes.usesDescriptorSense
         pages.configure(.softwareWriteProtect, default: false, isChangeable: true)
