@@ -64,7 +64,7 @@ struct StartStopUnit {
             nexus.unit.wake()
             return .finished(toInitiator: 0)
         case (true, true):
-            return load(nexus)
+            return try load(nexus)
         case (false, false):
             return stop(command, task, nexus.unit)
         case (false, true):
@@ -100,9 +100,11 @@ struct StartStopUnit {
         return .finished(toInitiator: 0)
     }
 
-    /// A medium that comes in may be another one: told to every nexus but the one that asked for it.
-    private static func load(_ nexus: NexusUnit) -> CommandDescriptor.Step {
+    /// A medium that comes in may be another one: told to every nexus but the one that asked for it. Prevention locks
+    /// the way in as well as out.
+    private static func load(_ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
+        if unit.conditions.contains(.noMedium), unit.removal.isPrevented { throw .mediumRemovalPrevented }
         unit.isStopped = false
         unit.wake()
         if unit.conditions.contains(.noMedium) {
