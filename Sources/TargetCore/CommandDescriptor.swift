@@ -42,6 +42,11 @@ public final class CommandDescriptor: Sendable {
         public static let rewritesMedium = Traits(rawValue: 1 << 13)
         /// Processed while a format or sanitize operation is at work, or a self-test in foreground mode.
         public static let duringOperations = Traits(rawValue: 1 << 14)
+        /// The highest three bits of byte 1 are RDPROTECT or its like, where there is protection information.
+        public static let hasProtectField = Traits(rawValue: 1 << 8)
+        /// Writes protection information with the data, where there is some, and claims its blocks then
+        /// (`ProtectedMedium`). A unit with protection information has no other commands that write.
+        public static let keepsProtection = Traits(rawValue: 1 << 9)
     }
 
     /// Checks the CDB, and says how many bytes the command moves. Must not touch the medium.
@@ -69,7 +74,9 @@ public final class CommandDescriptor: Sendable {
     public let serviceAction: UInt16?
     /// The bits of the CDB that the device server looks at: all others must be zero, NACA among them, since no auto
     /// contingent allegiance is offered (NORMACA zero).
+    /// On a unit with protection information there may be more: `usage(on:)`.
     public let usage: CDBUsage
+    private let usageWithProtectField: CDBUsage
     public let data: DataDirection
     public let traits: Traits
     public let reservation: ReservationRule
@@ -91,6 +98,9 @@ public final class CommandDescriptor: Sendable {
         self.opcode = opcode.rawValue
         self.serviceAction = serviceAction.map(UInt16.init) ?? variableLengthServiceAction?.rawValue
         self.usage = CDBUsage(usage)
+        usageWithProtectField =
+            traits.contains(.hasProtectField)
+            ? CDBUsage([usage[0] | Self.protectFieldMask] + usage.dropFirst()) : self.usage
         self.data = data
         self.traits = traits
         self.reservation = reservation
@@ -100,7 +110,18 @@ public final class CommandDescriptor: Sendable {
     }
 
     /// Whether `unit` really does the command.
-    func isSupported(by unit: LogicalUnit) -> Bool { isSupported?(unit) ?? true }
+    func isSupported(by unit: LogicalUnit) -> Bool {
+        if unit.isProtected, traits.contains(.writesMedium), !traits.contains(.keepsProtection) { return false }
+        return isSupported?(unit) ?? true
+    }
+
+    private static let protectFieldMask: UInt8 = 0xE0
+
+    /// The bits of the CDB that `unit` looks at. With type 2 the 32-byte commands alone transfer protection information.
+    func usage(on unit: LogicalUnit) -> CDBUsage {
+        guard let protection = unit.protection, protection.type != .type2 else { return usage }
+        return usageWithProtectField
+    }
 
     /// Byte and highest bit of the SERVICE ACTION field.
     static let serviceActionByte = 1
@@ -108,9 +129,16 @@ public final class CommandDescriptor: Sendable {
 
     /// Throws INVALID FIELD IN CDB with a pointer to the first bit that should be zero, or to the first byte that is
     /// missing.
-    func checkReservedBits(_ cdb: CommandDescriptorBlock) throws(SenseData) {
+    func checkReservedBits(_ cdb: CommandDescriptorBlock, on unit: LogicalUnit) throws(SenseData) {
         guard cdb.byteCount >= usage.byteCount else { throw .invalidFieldInCDB(byte: cdb.byteCount) }
-        guard let position = usage.firstReservedBit(in: cdb) else { return }
+        if usage.firstReservedBit(in: cdb) == nil { return }
+        guard let position = usage(on: unit).firstReservedBit(in: cdb) else { return }
+        if unit.protection?.type == .type2, traits.contains(.hasProtectField), position.byte == 1,
+            cdb[1] & Self.protectFieldMask != 0
+        {
+            // SBC-4 4.22.2.4
+            throw .invalidCommandOperationCode
+        }
         throw .invalidFieldInCDB(byte: position.byte, bit: position.bit)
     }
 }

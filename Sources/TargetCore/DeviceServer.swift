@@ -43,7 +43,7 @@ extension ITNexus {
     private func check(
         _ task: SCSITask, _ unit: NexusUnit, _ row: CommandDescriptor
     ) throws(SenseData) -> Admission {
-        try row.checkReservedBits(task.cdb)
+        try row.checkReservedBits(task.cdb, on: unit.unit)
         if unit.unit.reservations.isAny, !unit.unit.reservations.permits(task, unit) { return .reservationConflict }
         try Self.checkState(of: unit.unit, for: row)
         task.plan = try row.plan(task, unit)
@@ -97,7 +97,7 @@ extension ITNexus {
             do throws(SenseData) {
                 let row = try unit.table.row(for: task.cdb, on: unit.unit).object
                 task.descriptor = Borrowed(row)
-                try row.checkReservedBits(task.cdb)
+                try row.checkReservedBits(task.cdb, on: unit.unit)
                 plan = try row.plan(task, unit)
                 task.refusal = nil
             } catch {

@@ -83,7 +83,11 @@ extension ITNexus {
     /// Before the first step of a command while some atomic one is there. False: it waits for its turn.
     func passesGuard(_ task: SCSITask, _ unit: NexusUnit) -> Bool {
         guard task.extentClaim == .none, let extent = Self.extent(of: task) else { return true }
-        if task.descriptor?.object.traits.contains(.claimsExtent) ?? false { return true }
+        if let traits = task.descriptor?.object.traits,
+            traits.contains(.claimsExtent) || unit.unit.isProtected && traits.contains(.keepsProtection)
+        {
+            return true
+        }
         let isGranted = unit.unit.extents.acquire(extent, .shared, for: task.request)
         if isGranted { task.extentClaim = .held } else { wait(task) }
         return isGranted

@@ -22,6 +22,10 @@ public final class LogicalUnit: Sendable {
     let copiesWrites: Bool
 
     let options: LogicalUnitOptions
+    let protection: UnitProtection?
+    /// `protection` is there.
+    let isProtected: Bool
+    private let blockCountLimit: UInt64
     let modes: ModeState
     let reservations: Reservations
     let ports = UnitPorts()
@@ -51,13 +55,21 @@ public final class LogicalUnit: Sendable {
         operations = UnitOperations(durable.current, conditions: conditions)
         reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
         self.identity = identity
-        features = device.features
+        let protection = options.protection.map(UnitProtection.init)
+        self.protection = protection
+        isProtected = protection != nil
+        features = protection?.features(of: device.features) ?? device.features
         blockByteCount = device.blockByteCount
-        canMapReads = device.canMapReads
-        copiesWrites = device.copiesWrites
-        let byLimit = UInt64(TargetLimits.transferByteCount / device.blockByteCount)
+        // With protection information data go through the core's own memory, to be checked.
+        canMapReads = protection == nil && device.canMapReads
+        copiesWrites = protection == nil && device.copiesWrites
+        let blockByteCount =
+            protection == nil ? device.blockByteCount : device.blockByteCount + ProtectionTuple.byteCount
+        let byLimit = min(
+            UInt64(TargetLimits.transferByteCount / blockByteCount), protection?.maximumTransferBlockCount ?? .max)
         let byDevice = UInt64(device.features.maximumTransferBlockCount)
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
+        blockCountLimit = min(UInt64(Int64.max) / UInt64(device.blockByteCount), protection?.blockCount ?? .max)
         modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
         threshold = options.thresholdPercent.flatMap { percent in
             guard device.features.canUnmap else { return nil }
@@ -67,10 +79,8 @@ public final class LogicalUnit: Sendable {
         ModeCommands.restore(self)
     }
 
-    /// Logical blocks of the medium now, no more than keeps every byte offset within an Int64.
-    public var blockCount: UInt64 {
-        min(device.blockCount, UInt64(Int64.max) / UInt64(blockByteCount))
-    }
+    /// Logical blocks of the medium now, no more than keeps every byte offset within an Int64, or have a tuple.
+    public var blockCount: UInt64 { min(device.blockCount, blockCountLimit) }
 
     /// The capacity is another one: told to every I_T nexus. From any thread.
     public func capacityChanged() {
@@ -101,7 +111,9 @@ public final class LogicalUnit: Sendable {
     // MARK: - The write cache
 
     /// Whether data that a write has left behind may still be lost.
-    var hasVolatileWriteCache: Bool { device.features.hasVolatileWriteCache }
+    var hasVolatileWriteCache: Bool {
+        device.features.hasVolatileWriteCache || isProtected && protection?.hasVolatileWriteCache ?? false
+    }
 
     /// WCE can be switched: without a flush there is no way to write through.
     var isWriteCacheChangeable: Bool { hasVolatileWriteCache && features.canFlush }

@@ -124,6 +124,9 @@ public final class SCSITask {
     /// Bytes or blocks done so far, for commands that work in pieces.
     var progress: UInt64 = 0
     var descriptorIndex = 0
+    /// Of a unit with protection information: how far the piece is, and that the tuples follow the data in a flush.
+    var phase = ProtectionPhase.start
+    var flushesTuples = false
 
     enum ExtentClaim: UInt8 {
         case none
@@ -186,6 +189,8 @@ public final class SCSITask {
         step = 0
         progress = 0
         descriptorIndex = 0
+        phase = .start
+        flushesTuples = false
     }
 }
 

@@ -61,6 +61,13 @@ extension SCSITask {
         return nil
     }
 
+    /// The same of any two runs of bytes in the buffer.
+    func firstDifference(at left: Int, from right: Int, byteCount: Int) -> Int? {
+        unsafe Self.firstDifference(
+            UnsafeRawBufferPointer(rebasing: buffer[left..<left + byteCount]),
+            UnsafeRawBufferPointer(rebasing: buffer[right..<right + byteCount]))
+    }
+
     /// Fills `byteCount` bytes of working memory with copies of the block at the start of the data, or with zeroes.
     func fillWork(withBlockOf blockByteCount: Int, isZero: Bool, byteCount: Int) {
         for start in stride(from: plan.workOffset, to: plan.workOffset + byteCount, by: blockByteCount) {

@@ -86,6 +86,11 @@ extension ITNexus {
         }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
+        if task.flushesTuples, let protection = unit.unit.protection {
+            task.flushesTuples = false
+            task.request.prepare(.flush)
+            return .requestOn(protection.device)
+        }
         guard let row = task.descriptor else { throw .internalTargetFailure }
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
     }
@@ -133,14 +138,20 @@ extension ITNexus {
     /// Looks at the outcome of the task's request. True when the task goes on; otherwise it has ended here, and not
     /// with GOOD.
     private func settle(_ task: SCSITask) -> Bool {
-        if task.otherDevice != nil { task.otherDevice = nil }
+        let wasOther = task.otherDevice != nil
+        if wasOther { task.otherDevice = nil }
         if task.isAborted {
             endAborted(task)
             return false
         }
         switch task.request.outcome {
         case .good:
-            task.step += 1
+            // A flush is of the data and of their tuples: one step for the row.
+            if task.request.operation == .flush, !wasOther, task.unit?.use({ $0.unit.isProtected }) ?? false {
+                task.flushesTuples = true
+            } else {
+                task.step += 1
+            }
             return true
         case .notHandled where task.isOffered:
             task.isOffered = false

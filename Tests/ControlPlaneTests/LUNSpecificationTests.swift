@@ -37,6 +37,16 @@ struct LUNSpecificationTests {
         ("ram/1G,serial=A b=1", settings("ram/1G") { $0.serial = "A b=1" }),
         ("ram/1G,vendor=12345678", settings("ram/1G") { $0.vendor = "12345678" }),
         ("ram/1G,product=1234567890123456", settings("ram/1G") { $0.product = "1234567890123456" }),
+        ("ram/1G,protection=1", settings("ram/1G") { $0.protection = 1 }),
+        (
+            "ram/1G,protection=2,protection-file=/srv/x.pi,application-tag=initiator",
+            settings("ram/1G") {
+                $0.protection = 2
+                $0.protectionFile = "/srv/x.pi"
+                $0.isTagOwnedByInitiator = true
+            }
+        ),
+        ("ram/1G,protection=3,application-tag=target", settings("ram/1G") { $0.protection = 3 }),
         ("ram/1G,write-cache=on", settings("ram/1G") { $0.writeCache = true }),
         ("ram/1G,write-cache=off", settings("ram/1G") { $0.writeCache = false }),
         ("ram/1G,merge=on", settings("ram/1G") { $0.merges = true }),
@@ -98,7 +108,7 @@ struct LUNSpecificationTests {
         ),
         (
             "file//a,b.img",
-            #"LUN "file//a,b.img" has no attribute "b.img": known here: size, block-size, physical-block-size, readonly, removable, serial, threshold, vendor, product, write-cache, merge, merge-delay, max-delay (a comma that belongs to a path is written \,)"#
+            #"LUN "file//a,b.img" has no attribute "b.img": known here: size, block-size, physical-block-size, readonly, removable, protection, protection-file, application-tag, serial, threshold, vendor, product, write-cache, merge, merge-delay, max-delay (a comma that belongs to a path is written \,)"#
         ),
         (
             "ram/1G,",
@@ -131,6 +141,16 @@ struct LUNSpecificationTests {
         (
             "ram/1G,threshold=100",
             #"LUN "ram/1G,threshold=100": threshold cannot be "100": write a percentage from 1 to 99, such as 80"#
+            "ram/1G,protection=4",
+            #"LUN "ram/1G,protection=4": protection cannot be "4": write 1, 2 or 3, a type of protection information"#
+        ),
+        (
+            "ram/1G,protection=1,protection-file=a.pi",
+            #"LUN "ram/1G,protection=1,protection-file=a.pi": protection-file cannot be "a.pi": write an absolute path"#
+        ),
+        (
+            "ram/1G,application-tag=initiator",
+            #"LUN "ram/1G,application-tag=initiator" gives application-tag without protection: add protection=1, 2 or 3, or leave it out"#
         ),
         (
             "ram/1G,write-cache",

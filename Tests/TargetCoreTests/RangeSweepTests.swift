@@ -60,7 +60,7 @@ struct RangeSweepTests {
 
     @Test("Is refused with LOGICAL BLOCK ADDRESS OUT OF RANGE, and the store hears nothing", arguments: cases)
     func refused(_ test: Case) {
-        let rig = Rig(FakeDevice(features: SampleCommand.features))
+        let rig = test.sample.rig()
         let ended = rig.initiator.run(test.cdb, test.sample.data)
         #expect(ended == .check(.logicalBlockAddressOutOfRange))
         #expect(rig.device.log.isEmpty)

@@ -53,7 +53,7 @@ struct RemovableMediumTests {
 
     @Test("Without its medium a unit refuses every command that needs one", arguments: samples)
     func noMedium(sample: SampleCommand) {
-        let rig = rig()
+        let rig = sample.rig()
         #expect(rig.initiator.run(Self.eject) == .good)
         rig.device.forgetLog()
         let ended = rig.initiator.run(sample.cdb, sample.data)

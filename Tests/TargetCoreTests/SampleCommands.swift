@@ -34,12 +34,25 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         return features
     }
 
-    /// A unit that does every row.
-    static func rig(_ features: BlockDeviceFeatures = features) -> Rig {
+    /// A unit that does every row, but for those of 32 bytes.
+    static func rig(_ features: BlockDeviceFeatures = features) -> Rig { rig(features, isProtected: false) }
+
+    /// A unit that has the row: with protection information of type 2 for the 32-byte commands.
+    func rig() -> Rig {
+        Self.rig(Self.features, isProtected: row.opcode == OperationCode.variableLength.rawValue)
+    }
+
+    private static func rig(_ features: BlockDeviceFeatures, isProtected: Bool) -> Rig {
         Rig(FakeDevice(features: features)) {
             $0.asymmetricAccess.support = .implicitAndExplicit
             $0.isRemovable = true
+            if isProtected { $0.protection = ProtectionOptions(type: .type2, tuples: FakeDevice(blockCount: 16)) }
         }
+    }
+
+    /// Where the CONTROL byte stands.
+    var controlByte: Int {
+        row.opcode == OperationCode.variableLength.rawValue ? 1 : row.usage.byteCount - 1
     }
 
     private static let zeroes = [UInt8](repeating: 0, count: blockByteCount)
@@ -53,6 +66,8 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         let ten = [op, 0] + lba4 + [0, 0, 2, 0]
         let twelve = [op, 0] + lba4 + [0, 0, 0, 2, 0, 0]
         let sixteen = [op, 0] + lba8 + [0, 0, 0, 2, 0, 0]
+        let thirtyTwo = joined(
+            [op, 0, 0, 0, 0, 0, 0, 24, 0, action, 0, 0], lba8, [UInt8](repeating: 0, count: 8), [0, 0, 0, 2])
         func flagged(_ cdb: [UInt8], _ flags: UInt8) -> [UInt8] { [cdb[0], flags] + cdb[2...] }
         switch row.name {
         case "READ(6)": return ([op, 0, 0, 3, 2, 0], [])
@@ -71,6 +86,10 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "WRITE AND VERIFY(16)": return (sixteen, zeroes + zeroes)
         case "WRITE SAME(10)": return (flagged(ten, 0x08), zeroes)
         case "WRITE SAME(16)": return (sixteen, zeroes)
+        case "READ(32)": return (thirtyTwo, [])
+        case "WRITE(32)", "WRITE AND VERIFY(32)": return (thirtyTwo, zeroes + zeroes)
+        case "VERIFY(32)": return (Array(thirtyTwo[..<10]) + [0x02] + thirtyTwo[11...], zeroes + zeroes)
+        case "WRITE SAME(32)": return (thirtyTwo, zeroes)
         case "COMPARE AND WRITE": return ([op, 0] + lba8 + [0, 0, 0, 1, 0, 0], zeroes + zeroes)
         case "WRITE ATOMIC(16)": return ([op, 0] + lba8 + [0, 0, 0, 2, 0, 0], zeroes + zeroes)
         case "UNMAP":

@@ -9,6 +9,9 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
     case physicalBlockSize = "physical-block-size"
     case readonly
     case removable
+    case protection
+    case protectionFile = "protection-file"
+    case applicationTag = "application-tag"
     case serial
     case threshold
     case vendor
@@ -30,6 +33,9 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .blockSize: "write 512, 1024, 2048 or 4096"
         case .physicalBlockSize: "write a power of two from 512 to 65536"
         case .readonly, .removable: "write yes or no, or the word \(rawValue) alone"
+        case .protection: "write 1, 2 or 3, a type of protection information"
+        case .protectionFile: "write an absolute path"
+        case .applicationTag: "write initiator or target, whose the tag is"
         case .serial: "write 1 to \(Self.maximumSerialByteCount) printable ASCII characters"
         case .threshold: "write a percentage from 1 to 99, such as 80"
         case .vendor: "write 1 to \(Self.maximumVendorByteCount) printable ASCII characters"
@@ -51,6 +57,7 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
 
     /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT has more room, disks have not.
     private static let physicalBlockByteCounts = 512...65536
+    private static let protectionTypes: ClosedRange<UInt8> = 1...3
     private static let blockByteCounts = [512, 1024, 2048, 4096]
 
     /// Puts `value` in its place. False when it is none that `expectation` allows.
@@ -68,6 +75,15 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .removable:
             guard let isRemovable = Self.truth(of: value) else { return false }
             settings.isRemovable = isRemovable
+        case .protection:
+            guard let type = UInt8(value), Self.protectionTypes.contains(type) else { return false }
+            settings.protection = type
+        case .protectionFile:
+            guard value.hasPrefix("/"), value.utf8.count > 1, !value.utf8.contains(0) else { return false }
+            settings.protectionFile = value
+        case .applicationTag:
+            guard value == "initiator" || value == "target" else { return false }
+            settings.isTagOwnedByInitiator = value == "initiator"
         case .physicalBlockSize:
             guard let byteCount = Int(value), Self.physicalBlockByteCounts.contains(byteCount),
                 byteCount & (byteCount - 1) == 0

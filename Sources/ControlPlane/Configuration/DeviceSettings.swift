@@ -19,6 +19,12 @@ public struct DeviceSettings: Equatable, Sendable {
     public var thresholdPercent: Int?
     /// Bytes of a physical block; nil: one logical block.
     public var physicalBlockByteCount: Int?
+    /// The type of the protection information that blocks have, 1 to 3; nil: they have none.
+    public var protection: UInt8?
+    /// The file that holds it; nil: beside the store.
+    public var protectionFile: String?
+    /// ATO: application tags are the initiator's own.
+    public var isTagOwnedByInitiator = false
     /// UNIT SERIAL NUMBER.
     public var serial: String?
     /// T10 VENDOR IDENTIFICATION, at most 8 characters.
@@ -55,6 +61,10 @@ public struct DeviceSettings: Equatable, Sendable {
 
     /// Nil when the attributes go together; otherwise what is wrong, as a sentence without its beginning.
     var defect: String? {
+        if protection == nil, protectionFile != nil || isTagOwnedByInitiator {
+            let attribute = protectionFile != nil ? "protection-file" : "application-tag"
+            return "gives \(attribute) without protection: add protection=1, 2 or 3, or leave it out"
+        }
         if mergeDelayNanoseconds > 0, !merges {
             return "gives merge-delay without merge=on: requests are held only to be merged; add merge=on"
         }

@@ -2,6 +2,7 @@
 
 internal import HandlerHost
 internal import Logging
+internal import SCSI
 internal import TargetCore
 
 /// A device that has been opened, and the logical unit over it.
@@ -9,15 +10,20 @@ struct OpenDevice: Sendable {
     let name: String
     let backstore: String
     let device: HandlerDevice
+    /// What holds the protection information; nil: there is none.
+    let tuples: HandlerDevice?
     /// Between the logical unit and the device; nil: there are none, and the unit asks the device itself.
     let filters: FilterChain?
     /// The filters as the operator wrote them, outermost first.
     let filterTexts: [String]
     let unit: LogicalUnit
 
-    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER.
+    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER; `registry`: where the handler of its protection
+    /// information is found; `store` keeps what is to outlive the process.
     static func open(
-        _ asked: Configuration.Device, serial: String, handler: Handler, diagnostics: Diagnostics
+        _ asked: Configuration.Device, serial: String, handler: Handler, registry: HandlerRegistry,
+        store: (any DurableStore)?,
+        diagnostics: Diagnostics
     ) throws(Failure) -> OpenDevice {
         let settings = asked.settings
         var configuration = HandlerDeviceConfiguration(configString: settings.backstore, serial: serial)
@@ -52,6 +58,7 @@ struct OpenDevice: Sendable {
         // Whether a cache is there is the store's to say; off means that the core makes every write stable.
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = settings.writeCache ?? true
+        options.store = store
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
         options.thresholdPercent = settings.thresholdPercent
@@ -60,12 +67,25 @@ struct OpenDevice: Sendable {
             device.close()
             throw Failure(.usage, defect).at(asked.origin)
         }
+        let tuples: HandlerDevice?
+        do throws(Failure) {
+            tuples = try ProtectionStore(asked: asked, registry: registry, diagnostics: diagnostics)
+                .open(for: device, serial: serial)
+        } catch {
+            filters?.close()
+            device.close()
+            throw error
+        }
+        if let tuples, let type = settings.protection.flatMap(ProtectionType.init) {
+            options.protection = ProtectionOptions(type: type, tuples: tuples)
+            options.protection?.isTagOwnedByInitiator = settings.isTagOwnedByInitiator
+        }
         let unit = LogicalUnit(device: filters?.device ?? device, identity: identity, options: options)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
         device.onSpaceChange = { [weak unit] in unit?.mappingResourcesChanged() }
         unit.mappingResourcesChanged()
         return OpenDevice(
-            name: asked.name, backstore: settings.backstore, device: device, filters: filters,
+            name: asked.name, backstore: settings.backstore, device: device, tuples: tuples, filters: filters,
             filterTexts: settings.filterTexts, unit: unit)
     }
 
@@ -95,7 +115,7 @@ struct OpenDevice: Sendable {
     }
 
     /// What contradicts the words of the operator is their error; what the machine would not do is not.
-    private static func kind(of error: HandlerDeviceError) -> Failure.Kind {
+    static func kind(of error: HandlerDeviceError) -> Failure.Kind {
         switch error {
         case .otherSubtype, .configStringTooLong, .configStringHoldsZero, .refused, .sizeUnknown, .sizeZero,
             .sizeContradicts, .sizeNoMultiple, .blockSizeInvalid, .blockSizeContradicts, .storeUnsafe, .cannotProtect:

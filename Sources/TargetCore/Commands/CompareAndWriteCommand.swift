@@ -8,7 +8,8 @@ enum CompareAndWriteCommand {
     static let row = CommandDescriptor(
         name: "COMPARE AND WRITE", opcode: .compareAndWrite,
         usage: [0x18] + [UInt8](repeating: 0xFF, count: 8) + [0x00, 0x00, 0x00, 0xFF, 0x00, 0x00],
-        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent],
+        data: .fromInitiator,
+        traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent, .hasProtectField, .keepsProtection],
         reservation: .never, plan: plan,
         perform: perform)
 
@@ -23,9 +24,12 @@ enum CompareAndWriteCommand {
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
         let unit = nexus.unit
         let access = BlockAccess(compareAndWrite: task.cdb)
-        try MediumAccess.checkForceUnitAccess(access, on: unit)
+        try MediumAccess.checkForceUnitAccess(access, of: task, on: unit)
         try MediumAccess.checkRange(access.range, on: unit)
         guard access.range.count <= maximumBlockCount(on: unit) else { throw .invalidFieldInCDB(byte: countByte) }
+        if unit.isProtected {
+            return try ProtectedCompareAndWrite.plan(task, access, on: unit, countByte: countByte)
+        }
         let half = MediumAccess.byteCount(access.range.count, on: unit)
         // Other than all of both halves would compare or write something else than the initiator means.
         guard task.expectedFromInitiator == 2 * half else { throw .invalidFieldInCDB(byte: countByte) }
@@ -36,6 +40,7 @@ enum CompareAndWriteCommand {
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
         let access = BlockAccess(compareAndWrite: task.cdb)
+        if unit.isProtected { return try ProtectedCompareAndWrite.perform(task, access, nexus) }
         let half = MediumAccess.byteCount(access.range.count, on: unit)
         if half == 0 { return .finished(toInitiator: 0) }
         guard task.receivedByteCount >= 2 * half else { throw .invalidFieldInCommandInformationUnit }

@@ -45,7 +45,7 @@ struct InquiryData {
     init(_ nexus: NexusUnit) {
         let unit = nexus.unit
         let copies = ThirdPartyCopy.isSupported(by: unit)
-        var standard = Self.standard(unit.identity, .disk)
+        var standard = Self.standard(unit.identity, .disk, isProtected: unit.isProtected)
         standard.supportsThirdPartyCopy = copies
         standard.targetPortGroupSupport = unit.portGroups.options.support
         standard.hasMultiplePorts = unit.portGroups.ports.count > 1
@@ -67,14 +67,17 @@ struct InquiryData {
 
     /// No vital product data but the list of none.
     init(absent nexus: NexusUnit) {
-        standard = Self.standard(nexus.unit.identity, .none)
+        standard = Self.standard(nexus.unit.identity, .none, isProtected: false)
         pages = VitalProductData(peripheral: .none, pages: [])
     }
 
-    private static func standard(_ identity: LogicalUnitIdentity, _ peripheral: Peripheral) -> StandardInquiryData {
+    private static func standard(
+        _ identity: LogicalUnitIdentity, _ peripheral: Peripheral, isProtected: Bool
+    ) -> StandardInquiryData {
         var data = StandardInquiryData(
             vendor: identity.vendor, product: identity.product, revision: identity.revision)
         data.peripheral = peripheral
+        data.supportsProtection = isProtected
         return data
     }
 
@@ -117,6 +120,8 @@ struct InquiryData {
     private static func extended(_ unit: LogicalUnit) -> ExtendedInquiryData {
         var page = ExtendedInquiryData()
         page.hasVolatileCache = unit.hasVolatileWriteCache
+        page.protection = unit.protection?.type
+        page.protectionChecks = unit.protection?.readChecks ?? []
         return page
     }
 

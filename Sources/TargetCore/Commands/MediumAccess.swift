@@ -21,16 +21,18 @@ enum MediumAccess {
     }
 
     /// FUA is refused where nothing could make it true.
-    static func checkForceUnitAccess(_ access: BlockAccess, on unit: LogicalUnit) throws(SenseData) {
+    static func checkForceUnitAccess(
+        _ access: BlockAccess, of task: SCSITask, on unit: LogicalUnit
+    ) throws(SenseData) {
         guard !access.forceUnitAccess || unit.canForceUnitAccess else {
-            throw .invalidFieldInCDB(byte: flagByte, bit: forceUnitAccessBit)
+            throw .invalidFieldInCDB(byte: flagByte(of: task.cdb), bit: forceUnitAccessBit)
         }
     }
 
     /// The checks of READ, WRITE and their like; the access when they pass.
     static func checked(_ task: SCSITask, on unit: LogicalUnit) throws(SenseData) -> BlockAccess {
         let access = try access(of: task)
-        try checkForceUnitAccess(access, on: unit)
+        try checkForceUnitAccess(access, of: task, on: unit)
         try checkRange(access.range, on: unit)
         try checkTransferLength(access.range, of: task, on: unit)
         return access
@@ -81,12 +83,19 @@ enum MediumAccess {
     }
 
     static let flagByte = 1
+
+    /// Byte 1, or byte 10 of a 32-byte CDB.
+    static func flagByte(of cdb: CommandDescriptorBlock) -> Int {
+        cdb.opcode == OperationCode.variableLength.rawValue ? 10 : flagByte
+    }
+
     static let forceUnitAccessBit = 3
 
     /// The first byte of TRANSFER LENGTH and its like, by the group of the operation code.
     static func lengthByte(of cdb: CommandDescriptorBlock) -> Int {
         switch cdb.opcode >> 5 {
         case 0: 4
+        case 3: 28
         case 4: 10
         case 5: 6
         default: 7

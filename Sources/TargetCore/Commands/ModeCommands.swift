@@ -129,6 +129,8 @@ enum ModeCommands {
         pages.configure(
             .writeCacheEnable, default: unit.isWriteCacheEnabledByDefault, isChangeable: unit.isWriteCacheChangeable)
         pages[.writeCacheEnable] = unit.isWriteCacheEnabled
+        pages.configure(
+            .applicationTagOwner, default: unit.protection?.isTagOwnedByInitiator ?? false, isChangeable: false)
         pages.configure(.descriptorSense, default: false, isChangeable: true)
         pages[.descriptorSense] = modes.usesDescriptorSense
         pages.configure(.softwareWriteProtect, default: false, isChangeable: true)

@@ -7,12 +7,14 @@ import SCSI
 enum OrWriteCommand {
     static let row = CommandDescriptor(
         name: "ORWRITE(16)", opcode: .orWrite16, usage: [0x18] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00],
-        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent],
+        data: .fromInitiator,
+        traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent, .hasProtectField, .keepsProtection],
         reservation: .never, plan: plan, perform: perform)
 
     @Sendable
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
         let unit = nexus.unit
+        if unit.isProtected { return try ProtectedOrWrite.plan(task, unit) }
         let access = try MediumAccess.checked(task, on: unit)
         return TransferPlan(
             fromInitiator: MediumAccess.byteCount(access.range.count, on: unit),
@@ -24,6 +26,7 @@ enum OrWriteCommand {
     @Sendable
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
+        if unit.isProtected { return try ProtectedOrWrite.perform(task, nexus) }
         let access = try MediumAccess.access(of: task)
         let count = MediumAccess.receivedBlockCount(task, of: access.range.count, on: unit)
         if count == 0 { return .finished(toInitiator: 0) }

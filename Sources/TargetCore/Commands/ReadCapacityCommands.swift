@@ -33,6 +33,7 @@ enum ReadCapacityCommands {
     private static func capacity(of unit: LogicalUnit) -> ReadCapacityData {
         var data = ReadCapacityData(blockCount: unit.blockCount, blockByteCount: UInt32(unit.blockByteCount))
         data.physicalBlockExponent = unit.physicalBlockExponent
+        data.protection = unit.protection?.type
         data.isProvisioned = unit.features.canUnmap
         data.unmappedReadsZero = unit.features.canUnmap && unit.features.unmappedReadsZero
         return data

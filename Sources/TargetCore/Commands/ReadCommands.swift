@@ -4,23 +4,32 @@ import SCSI
 
 /// READ(6), (10), (12) and (16) (SBC-4 5.13 and on).
 enum ReadCommands {
+    // READ(6) has no RDPROTECT, and READ(32) is there with protection information of type 2 alone.
     static let rows = [
-        row("READ(6)", .read6, [0x1F, 0xFF, 0xFF, 0xFF, 0x00]),
+        row("READ(6)", .read6, [0x1F, 0xFF, 0xFF, 0xFF, 0x00], traits: []),
         row("READ(10)", .read10, [0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
         row("READ(12)", .read12, [0x18, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00]),
         row("READ(16)", .read16, [0x18] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
+        VariableLengthBlockCommands.row(
+            "READ(32)", .read32, flags: 0xF8, data: .toInitiator,
+            traits: [.needsMedium, .readsMedium, .namesOneExtent],
+            reservation: .duringWriteExclusive, plan: plan, perform: perform),
     ]
 
-    private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
+    private static func row(
+        _ name: String, _ opcode: OperationCode, _ usage: [UInt8],
+        traits: CommandDescriptor.Traits = .hasProtectField
+    ) -> CommandDescriptor {
         CommandDescriptor(
             name: name, opcode: opcode, usage: usage, data: .toInitiator,
-            traits: [.needsMedium, .readsMedium, .namesOneExtent],
-            reservation: .duringWriteExclusive, plan: plan, perform: perform)
+            traits: traits.union([.needsMedium, .readsMedium, .namesOneExtent]), reservation: .duringWriteExclusive,
+            plan: plan, perform: perform)
     }
 
     @Sendable
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
         let unit = nexus.unit
+        if unit.isProtected { return try ProtectedRead.plan(task, unit) }
         let access = try MediumAccess.checked(task, on: unit)
         var plan = TransferPlan(toInitiator: MediumAccess.byteCount(access.range.count, on: unit))
         plan.isMapped =
@@ -49,6 +58,7 @@ enum ReadCommands {
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         if task.plan.isMapped { return .finished(toInitiator: task.plan.toInitiator) }
         let unit = nexus.unit
+        if unit.isProtected { return try ProtectedRead.perform(task, unit) }
         let access = try MediumAccess.access(of: task)
         let byteCount = MediumAccess.byteCount(access.range.count, on: unit)
         if byteCount == 0 || task.step > 0 && task.request.operation == .read {

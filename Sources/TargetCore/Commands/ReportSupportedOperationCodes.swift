@@ -29,13 +29,14 @@ enum ReportSupportedOperationCodes {
         guard let options = request.options, options != .all else {
             return task.respond {
                 SupportedCommand.write(
-                    all: rows.map(SupportedCommand.init), withTimeouts: request.returnsTimeouts, to: &$0)
+                    all: rows.map { SupportedCommand($0, on: nexus.unit) }, withTimeouts: request.returnsTimeouts,
+                    to: &$0)
             }
         }
         let row = try find(request, options, in: rows)
         return task.respond {
             SupportedCommand.write(
-                one: row.map(SupportedCommand.init), withTimeouts: request.returnsTimeouts, to: &$0)
+                one: row.map { SupportedCommand($0, on: nexus.unit) }, withTimeouts: request.returnsTimeouts, to: &$0)
         }
     }
 
@@ -60,8 +61,8 @@ enum ReportSupportedOperationCodes {
 }
 
 extension SupportedCommand {
-    fileprivate init(_ row: CommandDescriptor) {
-        self.init(operationCode: row.opcode, serviceAction: row.serviceAction, usage: row.usage)
+    fileprivate init(_ row: CommandDescriptor, on unit: LogicalUnit) {
+        self.init(operationCode: row.opcode, serviceAction: row.serviceAction, usage: row.usage(on: unit))
     }
 }
 

@@ -6,9 +6,15 @@ import SCSI
 enum UnmapCommand {
     static let row = CommandDescriptor(
         name: "UNMAP", opcode: .unmap, usage: [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0x00],
-        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .revokesTokens], reservation: .never,
+        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .revokesTokens, .keepsProtection],
+        reservation: .never,
         isSupported: { $0.features.canUnmap },
-        plan: { task, _ throws(SenseData) in TransferPlan(fromInitiator: parameterListLength(task)) },
+        plan: { task, nexus throws(SenseData) in
+            let unit = nexus.unit
+            return TransferPlan(
+                fromInitiator: parameterListLength(task),
+                work: unit.isProtected ? ProtectedUnmap.workByteCount(on: unit) : 0)
+        },
         perform: perform)
 
     /// MAXIMUM UNMAP LBA COUNT.
@@ -31,6 +37,11 @@ enum UnmapCommand {
         // Safe: a byte of an array has no padding, and the span does not outlive it.
         let list = try unsafe UnmapParameterList(bytes.span.bytes)
         if task.step == 0 { try check(list, bytes, on: unit) }
+        if unit.isProtected {
+            // The descriptors may lie anywhere.
+            if task.step == 0, !nexus.nexus.holdsAlone(.wholeMedium, for: task, on: nexus) { return .wait }
+            return try performProtected(task, list, bytes, on: unit)
+        }
         while task.descriptorIndex < list.descriptorCount {
             let range = unsafe UnmapParameterList.descriptor(task.descriptorIndex, in: bytes.span.bytes)
             task.descriptorIndex += 1
@@ -39,6 +50,23 @@ enum UnmapCommand {
             MediumAccess.prepare(task, .unmap, range, on: unit)
             task.useNoMemory()
             return .request
+        }
+        return task.step == 0 ? .finished(toInitiator: 0) : MediumAccess.endWrite(task, on: unit, isForced: false)
+    }
+
+    private static func performProtected(
+        _ task: SCSITask, _ list: UnmapParameterList, _ bytes: [UInt8], on unit: LogicalUnit
+    ) throws(SenseData) -> CommandDescriptor.Step {
+        let medium = try ProtectedMedium(task, on: unit, access: BlockAccess(sixteenByte: CommandDescriptorBlock()))
+        while task.descriptorIndex < list.descriptorCount {
+            let range = unsafe UnmapParameterList.descriptor(task.descriptorIndex, in: bytes.span.bytes)
+            if range.count > 0,
+                let step = ProtectedUnmap.nextOfLong(
+                    task, range, stored: task.plan.workOffset, medium)
+            {
+                return step
+            }
+            task.descriptorIndex += 1
         }
         return task.step == 0 ? .finished(toInitiator: 0) : MediumAccess.endWrite(task, on: unit, isForced: false)
     }

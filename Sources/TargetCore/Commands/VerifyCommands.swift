@@ -11,13 +11,12 @@ enum ByteCheck: UInt8 {
     /// Every block against the one from the initiator.
     case oneBlock = 0b11
 
-    static let byte = 1
     static let highestBit = 2
 
     /// Throws for the reserved value, and for `oneBlock` where the command does not define it.
-    init(_ access: BlockAccess, allowsOneBlock: Bool) throws(SenseData) {
+    init(_ access: BlockAccess, in cdb: CommandDescriptorBlock, allowsOneBlock: Bool) throws(SenseData) {
         guard let check = ByteCheck(rawValue: access.byteCheck), check != .oneBlock || allowsOneBlock else {
-            throw .invalidFieldInCDB(byte: Self.byte, bit: Self.highestBit)
+            throw .invalidFieldInCDB(byte: MediumAccess.flagByte(of: cdb), bit: Self.highestBit)
         }
         self = check
     }
@@ -71,20 +70,25 @@ enum VerifyCommands {
         row("VERIFY(10)", .verify10, [0x16, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
         row("VERIFY(12)", .verify12, [0x16, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00]),
         row("VERIFY(16)", .verify16, [0x16] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
+        VariableLengthBlockCommands.row(
+            "VERIFY(32)", .verify32, flags: 0xF6, data: .fromInitiator,
+            traits: [.needsMedium, .readsMedium, .namesOneExtent], reservation: .duringWriteExclusive, plan: plan,
+            perform: perform),
     ]
 
     private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
             name: name, opcode: opcode, usage: usage, data: .fromInitiator,
-            traits: [.needsMedium, .readsMedium, .namesOneExtent],
+            traits: [.needsMedium, .readsMedium, .namesOneExtent, .hasProtectField],
             reservation: .duringWriteExclusive, plan: plan, perform: perform)
     }
 
     @Sendable
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
         let unit = nexus.unit
+        if unit.isProtected { return try ProtectedVerify.plan(task, unit) }
         let access = try MediumAccess.access(of: task)
-        let check = try ByteCheck(access, allowsOneBlock: true)
+        let check = try ByteCheck(access, in: task.cdb, allowsOneBlock: true)
         try MediumAccess.checkRange(access.range, on: unit)
         try MediumAccess.checkTransferLength(access.range, of: task, on: unit)
         let count = access.range.count
@@ -103,8 +107,9 @@ enum VerifyCommands {
     @Sendable
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
+        if unit.isProtected { return try ProtectedVerify.perform(task, unit) }
         let access = try MediumAccess.access(of: task)
-        let check = try ByteCheck(access, allowsOneBlock: true)
+        let check = try ByteCheck(access, in: task.cdb, allowsOneBlock: true)
         var range = access.range
         switch check {
         case .mediumOnly:

@@ -8,7 +8,8 @@ enum WriteAtomicCommand {
     static let row = CommandDescriptor(
         name: "WRITE ATOMIC(16)", opcode: .writeAtomic16,
         usage: [0x18] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00], data: .fromInitiator,
-        traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent], reservation: .never, plan: plan,
+        traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent, .hasProtectField, .keepsProtection],
+        reservation: .never, plan: plan,
         perform: perform)
 
     private static let addressByte = 2
@@ -30,10 +31,12 @@ enum WriteAtomicCommand {
         let unit = nexus.unit
         let access = try MediumAccess.access(of: task)
         let range = range(task.cdb)
-        try MediumAccess.checkForceUnitAccess(access, on: unit)
+        try MediumAccess.checkForceUnitAccess(access, of: task, on: unit)
         guard task.cdb.uint16(at: boundaryByte) == 0 else { throw .invalidFieldInCDB(byte: boundaryByte) }
         try MediumAccess.checkRange(range, on: unit)
         guard range.count <= maximumBlockCount(on: unit) else { throw .invalidFieldInCDB(byte: lengthByte) }
+        // With protection information every write has its blocks alone.
+        if unit.isProtected { return try ProtectedWrite.plan(task, unit) }
         let byteCount = MediumAccess.byteCount(range.count, on: unit)
         // Less than all of the blocks would not be what the initiator wants to see whole.
         guard task.expectedFromInitiator >= byteCount else { throw .invalidFieldInCDB(byte: lengthByte) }
@@ -43,6 +46,7 @@ enum WriteAtomicCommand {
     @Sendable
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
+        if unit.isProtected { return try ProtectedWrite.perform(task, nexus) }
         let access = try MediumAccess.access(of: task)
         if task.step > 0 { return MediumAccess.endWrite(task, on: unit, isForced: access.forceUnitAccess) }
 

@@ -13,12 +13,17 @@ enum WriteSameCommands {
     static let rows = [
         row("WRITE SAME(10)", .writeSame10, [0x08, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
         row("WRITE SAME(16)", .writeSame16, [0x09] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
+        VariableLengthBlockCommands.row(
+            "WRITE SAME(32)", .writeSame32, flags: 0xE9, data: .fromInitiator,
+            traits: [.needsMedium, .writesMedium, .keepsProtection], reservation: .never, plan: plan,
+            perform: perform),
     ]
 
     private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
-            name: name, opcode: opcode, usage: usage, data: .fromInitiator, traits: [.needsMedium, .writesMedium],
-            reservation: .never, plan: plan, perform: perform)
+            name: name, opcode: opcode, usage: usage, data: .fromInitiator,
+            traits: [.needsMedium, .writesMedium, .hasProtectField, .keepsProtection], reservation: .never, plan: plan,
+            perform: perform)
     }
 
     private static let unmapBit = 3
@@ -39,12 +44,15 @@ enum WriteSameCommands {
         let unit = nexus.unit
         let access = try MediumAccess.access(of: task)
         if access.unmap, !unit.features.canUnmap {
-            throw .invalidFieldInCDB(byte: MediumAccess.flagByte, bit: unmapBit)
+            throw .invalidFieldInCDB(byte: MediumAccess.flagByte(of: task.cdb), bit: unmapBit)
         }
         try MediumAccess.checkRange(access.range, on: unit)
         let range = range(access, on: unit)
         guard range.count <= maximumBlockCount(on: unit) else {
             throw .invalidFieldInCDB(byte: MediumAccess.lengthByte(of: task.cdb))
+        }
+        if unit.isProtected {
+            return try ProtectedWriteSame.plan(task, range, deallocates: deallocates(access, on: unit), on: unit)
         }
         return TransferPlan(
             fromInitiator: access.noDataOutBuffer ? 0 : unit.blockByteCount,
@@ -77,6 +85,10 @@ enum WriteSameCommands {
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
         let access = try MediumAccess.access(of: task)
+        if unit.isProtected {
+            return try ProtectedWriteSame.perform(
+                task, range(access, on: unit), deallocates: deallocates(access, on: unit), nexus)
+        }
         let blockByteCount = unit.blockByteCount
         if task.step == 0 {
             guard access.noDataOutBuffer || task.receivedByteCount >= blockByteCount else {

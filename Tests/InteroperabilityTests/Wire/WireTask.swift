@@ -46,9 +46,18 @@ final class WireTask {
         pdu.lun = lun
         pdu.initiatorTaskTag = tag
         pdu.expectedLength = UInt32(max(command.receiving, command.sending.count))
-        pdu.header.replaceSubrange(32..<32 + command.cdb.count, with: command.cdb)
+        let fixed = command.cdb.prefix(16)
+        pdu.header.replaceSubrange(32..<32 + fixed.count, with: fixed)
+        pdu.additionalHeader = Self.extendedCDB(command.cdb.dropFirst(16))
         pdu.data = [UInt8](command.sending.prefix(immediate))
         return pdu
+    }
+
+    /// An Extended CDB segment (RFC 7143 11.2.2.3): its length counts the reserved byte, not the padding.
+    private static func extendedCDB(_ rest: ArraySlice<UInt8>) -> [UInt8] {
+        guard !rest.isEmpty else { return [] }
+        let padding = [UInt8](repeating: 0, count: (4 - rest.count % 4) % 4)
+        return bigEndian(UInt64(rest.count + 1), count: 2) + [1, 0] + rest + padding
     }
 
     /// The Data-Out PDUs that follow without being asked for.
