@@ -33,6 +33,7 @@ extension AdditionalSense {
     public static let logicalUnitDoesNotRespondToSelection = AdditionalSense(0x05, 0x00)
     public static let logicalUnitCommunicationFailure = AdditionalSense(0x08, 0x00)
     public static let logicalUnitCommunicationTimeOut = AdditionalSense(0x08, 0x01)
+    public static let unreachableCopyTarget = AdditionalSense(0x08, 0x04)
 }
 
 // 0Bh to 1Dh: the medium and the transfer.

@@ -35,7 +35,8 @@ public struct ExtendedCopyParameterList: Equatable, Sendable {
     ///
     /// Throws PARAMETER LIST LENGTH ERROR for a list that is cut off or too long; TOO MANY TARGET DESCRIPTORS, TOO
     /// MANY SEGMENT DESCRIPTORS, INLINE DATA LENGTH EXCEEDED; UNSUPPORTED TARGET DESCRIPTOR TYPE CODE, UNSUPPORTED
-    /// SEGMENT DESCRIPTOR TYPE CODE; INVALID FIELD IN PARAMETER LIST for the rest.
+    /// SEGMENT DESCRIPTOR TYPE CODE; UNREACHABLE COPY TARGET for a CSCD descriptor ID without a descriptor; INVALID FIELD
+    /// IN PARAMETER LIST for the rest.
     public init(_ bytes: RawSpan, limits: Limits) throws(SenseData) {
         guard bytes.byteCount >= Self.headerByteCount else { throw .parameterListLengthError }
         let targetsByteCount = Int(bytes.uint16(at: Self.targetListLengthByte))
@@ -94,12 +95,17 @@ public struct ExtendedCopyParameterList: Equatable, Sendable {
         while offset < range.upperBound {
             guard segments.count < maximumCount else { throw .tooManySegmentDescriptors }
             let segment = try BlockToBlockSegment(bytes, at: offset, end: range.upperBound)
-            guard segment.source < targetCount else { throw .invalidFieldInParameterList(byte: offset + 4) }
-            guard segment.destination < targetCount else { throw .invalidFieldInParameterList(byte: offset + 6) }
+            guard segment.source < targetCount else { throw unreachable(segments.count, 4) }
+            guard segment.destination < targetCount else { throw unreachable(segments.count, 6) }
             segments.append(segment)
             offset += BlockToBlockSegment.byteCount
         }
         return segments
+    }
+
+    /// A CSCD descriptor ID beyond the CSCD descriptors.
+    private static func unreachable(_ segment: Int, _ byte: Int) -> SenseData {
+        .copyAborted(.unreachableCopyTarget, segment: segment, byte: byte)
     }
 }
 
@@ -126,17 +132,13 @@ public struct CopyTargetDescriptor: Equatable, Sendable {
     private static let designatorOffset = 8
     private static let longestDesignator = 20
     private static let nullMask: UInt8 = 0x20
-    private static let logicalUnitIdentifierTypeMask: UInt8 = 0xC0
     private static let parametersOffset = 28
 
     init(_ bytes: RawSpan, at offset: Int) throws(SenseData) {
         guard bytes.uint8(at: offset) == Self.typeCode else { throw .unsupportedTargetDescriptorTypeCode }
         let flags = bytes.uint8(at: offset + 1)
-        // A null device is not supported, nor is any LU ID TYPE but the logical unit number.
+        // A null device is not supported. LU ID TYPE says nothing here.
         guard flags & Self.nullMask == 0 else { throw .unsupportedTargetDescriptorTypeCode }
-        guard flags & Self.logicalUnitIdentifierTypeMask == 0 else {
-            throw .invalidFieldInParameterList(byte: offset + 1, bit: 7)
-        }
         let length = Int(bytes.uint8(at: offset + 7))
         guard length > 0, length <= Self.longestDesignator else {
             throw .invalidFieldInParameterList(byte: offset + 7)

@@ -23,6 +23,7 @@ extension CopyOperation {
         case .between:
             break
         case .reading:
+            if isCancelled { throw .copyOperationTerminated }
             if let lease { try lease.store.check(lease.token) }
             return try writePiece(task, nexus)
         case .writing:
@@ -125,6 +126,14 @@ extension CopyOperation {
     ) throws(SenseData) {
         let unit = place.unit.unit
         guard unit.reservations.permits(rule, place.unit) else { throw aborted(.thirdPartyDeviceFailure) }
+        if unit.conditions.contains(.asymmetric) {
+            do throws(SenseData) {
+                // As the copy reads and writes itself: no state tells the two apart.
+                try place.unit.checkAccessState([OperationCode.read16.rawValue])
+            } catch {
+                throw explained(error)
+            }
+        }
         if let sense = unit.notReadySense { throw explained(sense) }
         guard place.range(byteCount: byteCount).isWithin(blockCount: unit.blockCount) else {
             throw explained(.logicalBlockAddressOutOfRange)

@@ -85,10 +85,10 @@ extension ITNexus {
             completion()
         }
         let own = presentUnits.filter { unit in affected.contains { $0 === unit.unit } }
-        guard !others.isEmpty else { return abort(.all, of: own, completion: ended) }
+        guard !others.isEmpty else { return abortWithCopies(.all, of: own, completion: ended) }
 
         let group = QuietGroup(count: others.count + 1, loop: loop, completion: ended)
-        abort(.all, of: own) { group.leave() }
+        abortWithCopies(.all, of: own) { group.leave() }
         for (unit, attachment) in others {
             attachment.loop.perform { attachment.nexus.value.abortAll(for: unit) { group.leave() } }
         }
@@ -96,7 +96,7 @@ extension ITNexus {
 
     /// In the thread of this nexus's loop, asked by another.
     func abortAll(for unit: LogicalUnit, completion: @escaping () -> Void) {
-        abort(.all, of: presentUnits.filter { $0.unit === unit }, byAnotherNexus: true, completion: completion)
+        abortWithCopies(.all, of: presentUnits.filter { $0.unit === unit }, byAnotherNexus: true, completion: completion)
     }
 
     /// In the thread of this nexus's loop: another nexus clears the tasks of this one for `unit`. With TAS zero the
@@ -107,7 +107,7 @@ extension ITNexus {
         for unit in affected where exempt == nil && !isTold && unit.taskSet.count > 0 {
             unit.attentions.post(.commandsClearedByAnotherInitiator)
         }
-        abort(
+        abortWithCopies(
             exempt.map(AffectedTasks.allBut) ?? .all, of: affected, byAnotherNexus: exempt == nil,
             completion: completion)
     }

@@ -105,8 +105,8 @@ extension ITNexus {
             throw sense
         }
         if conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
-        // Tokens are looked at when it has its turn.
-        if conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
+        // Looked at when it has its turn, and anew: a token may have been made while it waited.
+        if unit.unit.conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
         return true
     }
 
@@ -213,7 +213,7 @@ extension ITNexus {
         if task.extentClaim != .none {
             task.extentClaim = .none
             unit.unit.extents.release(task.request)
-            task.copy?.leave(task)
+            if task.copy != nil { leaveCopy(task) }
         }
         if task.turn != .none {
             task.turn = .none

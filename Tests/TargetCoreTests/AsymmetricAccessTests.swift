@@ -105,7 +105,7 @@ struct AsymmetricAccessReportTests {
     func inquiry(support: StandardInquiryData.TargetPortGroupSupport, bits: UInt8) {
         let rig = TwoGroups(support)
         let standard = rig.second.run([0x12, 0, 0, 0, 96, 0]).data
-        #expect(standard[5] == bits << 4)
+        #expect(standard[5] == bits << 4 | 0x08)
         #expect(standard[6] == 0x10)
         let identification = rig.second.run([0x12, 1, 0x83, 2, 0, 0]).data
         let designator: [UInt8] = [0x51, 0x95, 0, 4, 0, 0, 0, 2]

@@ -94,6 +94,33 @@ struct CopyGuardTests {
         #expect(rig.devices.allSatisfy { $0.waitingCount == 0 })
     }
 
+    enum Fence: CaseIterable { case preemptAndAbort, logicalUnitReset }
+
+    @Test("Who clears the tasks of a unit waits for copies to it that another unit was told to make", arguments: Fence.allCases)
+    func fence(how: Fence) {
+        let rig = CopyRig { _, features in features.maximumTransferBlockCount = 8 }
+        #expect(ReservationTests.out(rig.a, .register, newKey: 1) == .good)
+        #expect(ReservationTests.out(rig.b, .register, newKey: 2) == .good)
+        rig.devices[0].ending = .deferred
+        let list = Self.list(7, from: 1, to: 0)
+        let copy = rig.a.start(ExtendedCopy.cdb(list), list, lun: CopyRig.lun1).tag
+        #expect(rig.devices[0].operations == [.write])
+        var isFenced = false
+        switch how {
+        case .preemptAndAbort:
+            rig.b.port.afterFinished = { _ in isFenced = true }
+            rig.b.start([0x5F, 5, 1, 0, 0, 0, 0, 0, 24, 0], joined(UInt64(2).bytes, UInt64(1).bytes, [UInt8](repeating: 0, count: 8)))
+        case .logicalUnitReset:
+            rig.b.nexus.perform(.logicalUnitReset, lun: CopyRig.lun0, tag: 0) { _ in isFenced = true }
+        }
+        rig.a.loop.turn()
+        #expect(!isFenced)
+        rig.devices[0].completeAll()
+        rig.a.loop.turn()
+        #expect(isFenced && rig.devices[0].operations == [.write])
+        #expect(rig.a.port.finished[copy] == .check(.copyOperationTerminated))
+    }
+
     @Test("A command that became ready together with an atomic one waits for it, and not both for each other")
     func readyTogether() {
         let rig = CopyRig()

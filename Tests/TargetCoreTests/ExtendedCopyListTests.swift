@@ -71,9 +71,15 @@ struct ExtendedCopyListTests {
         #expect(run(changed(48, 0x0A)) == .check(.unsupportedSegmentDescriptorTypeCode))
     }
 
-    @Test("A null device is not supported")
+    @Test("A null device is not supported, and LU ID TYPE has no meaning here")
     func nullDevice() {
         #expect(run(changed(17, 0x20)) == .check(.unsupportedTargetDescriptorTypeCode))
+        #expect(run(changed(17, 0xC0)) == .good)
+    }
+
+    @Test("A CSCD descriptor ID without a descriptor reaches nothing", arguments: [(53, 4), (55, 6)])
+    func identifiersOfTargets(byte: Int, pointer: Int) {
+        #expect(run(changed(byte, 1)) == .check(.copyAborted(.unreachableCopyTarget, segment: 0, byte: pointer)))
     }
 
     @Test(
@@ -81,10 +87,10 @@ struct ExtendedCopyListTests {
         arguments: [
             // LIST ID USAGE 01b, a list identifier with 11b, reserved bits.
             (1, 0x08, 1, 4), (1, 0x18, 0, nil), (1, 0x80, 1, 7), (5, 0x01, 5, nil),
-            // Lengths that are no multiple of a descriptor, LU ID TYPE, DESIGNATOR LENGTH.
-            (3, 0x1F, 2, nil), (17, 0x40, 17, 7), (23, 21, 23, nil), (23, 0, 23, nil),
-            // Reserved bits, DESCRIPTOR LENGTH and the two CSCD descriptor IDs of the segment.
-            (49, 0x04, 49, 2), (51, 25, 50, nil), (53, 1, 52, nil), (55, 1, 54, nil),
+            // Lengths that are no multiple of a descriptor, DESIGNATOR LENGTH.
+            (3, 0x1F, 2, nil), (23, 21, 23, nil), (23, 0, 23, nil),
+            // Reserved bits and DESCRIPTOR LENGTH of the segment.
+            (49, 0x04, 49, 2), (51, 25, 50, nil),
         ] as [(Int, UInt8, Int, Int?)])
     func fields(byte: Int, value: UInt8, pointer: Int, bit: Int?) {
         #expect(run(changed(byte, value)) == .check(.invalidFieldInParameterList(byte: pointer, bit: bit)))

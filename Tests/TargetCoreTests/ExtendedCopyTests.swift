@@ -11,7 +11,7 @@ struct ExtendedCopyTests {
     }
 
     private func lbaError(_ segment: Int, _ count: UInt64, byte: Int) -> Ended {
-        .check(.copyAborted(.logicalBlockAddressOutOfRange, segment: segment, residue: count, byte: byte))
+        .check(.copyAborted(.noAdditionalSenseInformation, segment: segment, residue: count, byte: byte))
     }
 
     @Test("Blocks go from one unit to another, whichever of them was asked, and nothing else is touched")

@@ -66,7 +66,7 @@ enum ExtendedCopyCommand {
             let range = BlockRange(lba: lba, count: byteCount / blockByteCount)
             guard range.isWithin(blockCount: unit.unit.blockCount) else {
                 throw .copyAborted(
-                    .logicalBlockAddressOutOfRange, segment: index, residue: UInt64(segment.blockCount), byte: byte)
+                    .noAdditionalSenseInformation, segment: index, residue: UInt64(segment.blockCount), byte: byte)
             }
             return CopyRun.Place(unit: unit, byteOffset: lba * blockByteCount)
         }

@@ -95,6 +95,7 @@ struct StartStopUnit {
     ) -> CommandDescriptor.Step {
         if let step = flush(command, task, unit) { return step }
         unit.isStopped = true
+        unit.tokens.revoke(.wholeMedium)
         unit.wake()
         unit.operations.abortSelfTest()
         return .finished(toInitiator: 0)
