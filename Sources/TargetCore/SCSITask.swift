@@ -101,6 +101,8 @@ public final class SCSITask {
     var isAborted = false
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
+    /// Its first step has been called, or is about to be: it found no claim of others.
+    var hasBegun = false
     /// What the task has of its unit's extent guard.
     var extentClaim = ExtentClaim.none
     /// The device of a request that does not go to the unit's own.
@@ -165,6 +167,7 @@ public final class SCSITask {
         receivedByteCount = 0
         isAborted = false
         hasUnsettledRequest = false
+        hasBegun = false
         extentClaim = .none
         if otherDevice != nil { otherDevice = nil }
         hasFailedToSave = false

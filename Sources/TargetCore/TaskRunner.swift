@@ -75,7 +75,10 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        if task.step == 0, unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return .wait }
+        if task.step == 0 {
+            if unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return .wait }
+            task.hasBegun = true
+        }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
         if task.flushesTuples, let protection = unit.unit.protection {
