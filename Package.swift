@@ -173,7 +173,7 @@ let package = Package(
             name: "HandlerCheckTests", dependencies: ["HandlerConformance"], exclude: ["Faults"],
             swiftSettings: tests),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore"],
+            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore", "SCSI"],
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),

@@ -15,6 +15,9 @@ public struct VitalProductData: Equatable, Sendable {
         case unitSerialNumber(String)
         case deviceIdentification([DesignationDescriptor])
         case extendedInquiryData(ExtendedInquiryData)
+        case thirdPartyCopy(ThirdPartyCopyPage)
+        case modePagePolicy([ModePagePolicy])
+        case ports([SCSIPortDescription])
         case blockLimits(BlockLimits)
         case blockDeviceCharacteristics(BlockDeviceCharacteristics)
         case logicalBlockProvisioning(LogicalBlockProvisioning)
@@ -24,6 +27,9 @@ public struct VitalProductData: Equatable, Sendable {
             case .unitSerialNumber: .unitSerialNumber
             case .deviceIdentification: .deviceIdentification
             case .extendedInquiryData: .extendedInquiryData
+            case .thirdPartyCopy: .thirdPartyCopy
+            case .modePagePolicy: .modePagePolicy
+            case .ports: .ports
             case .blockLimits: .blockLimits
             case .blockDeviceCharacteristics: .blockDeviceCharacteristics
             case .logicalBlockProvisioning: .logicalBlockProvisioning
@@ -36,6 +42,9 @@ public struct VitalProductData: Equatable, Sendable {
             case .unitSerialNumber(let serial): writer.append(ascii: serial, fieldByteCount: serial.utf8.count)
             case .deviceIdentification(let descriptors): for each in descriptors { each.write(to: &writer) }
             case .extendedInquiryData(let page): page.writeBody(to: &writer)
+            case .thirdPartyCopy(let page): page.writeBody(to: &writer)
+            case .modePagePolicy(let policies): for each in policies { each.write(to: &writer) }
+            case .ports(let ports): for each in ports { each.write(to: &writer) }
             case .blockLimits(let page): page.writeBody(to: &writer)
             case .blockDeviceCharacteristics(let page): page.writeBody(to: &writer)
             case .logicalBlockProvisioning(let page): page.writeBody(to: &writer)
@@ -49,6 +58,9 @@ public struct VitalProductData: Equatable, Sendable {
         case unitSerialNumber = 0x80
         case deviceIdentification = 0x83
         case extendedInquiryData = 0x86
+        case thirdPartyCopy = 0x8F
+        case modePagePolicy = 0x87
+        case ports = 0x88
         case blockLimits = 0xB0
         case blockDeviceCharacteristics = 0xB1
         case logicalBlockProvisioning = 0xB2

@@ -27,10 +27,19 @@ public final class LogicalUnit: Sendable {
     let isProtected: Bool
     private let blockCountLimit: UInt64
     let modes: ModeState
-    let reservations = Reservations()
+    let reservations: Reservations
+    let ports = UnitPorts()
+    let turns = UnitTurns()
     let conditions: UnitConditions
     let extents: ExtentGuard
+    let tokens: TokenStore
     let durable: DurableUnit
+    let operations: UnitOperations
+    let removal = MediumRemoval()
+    let rest = RestingState()
+    let portGroups: TargetPortGroups
+    /// Nil: initiators are not told when storage runs out.
+    let threshold: ThinThreshold?
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -39,8 +48,12 @@ public final class LogicalUnit: Sendable {
         self.device = device
         self.options = options
         conditions = UnitConditions()
+        portGroups = TargetPortGroups(options.asymmetricAccess, conditions: conditions)
         extents = ExtentGuard(conditions: conditions)
+        tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)
+        operations = UnitOperations(durable.current, conditions: conditions)
+        reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
         self.identity = identity
         let protection = options.protection.map(UnitProtection.init)
         self.protection = protection
@@ -58,6 +71,12 @@ public final class LogicalUnit: Sendable {
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
         blockCountLimit = min(UInt64(Int64.max) / UInt64(device.blockByteCount), protection?.blockCount ?? .max)
         modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
+        threshold = options.thresholdPercent.flatMap { percent in
+            guard device.features.canUnmap else { return nil }
+            return ThinThreshold(
+                usedPercent: percent, blockCount: device.blockCount, blockByteCount: device.blockByteCount)
+        }
+        ModeCommands.restore(self)
     }
 
     /// Logical blocks of the medium now, no more than keeps every byte offset within an Int64, or have a tuple.
@@ -87,9 +106,6 @@ public final class LogicalUnit: Sendable {
         return UInt8((physical / blockByteCount).trailingZeroBitCount)
     }
 
-    /// Why commands do not reach the medium; asked while some condition is there that says so.
-    var notReadySense: SenseData { .initializingCommandRequired }
-
     var isWriteProtected: Bool { features.isReadOnly || modes.isSoftwareWriteProtected }
 
     // MARK: - The write cache
@@ -117,12 +133,18 @@ public final class LogicalUnit: Sendable {
 
     // MARK: - Nexuses
 
+    /// The unit is in `target`, whose port has this RELATIVE TARGET PORT IDENTIFIER.
+    func isReached(through port: UInt16, of target: String) {
+        if let old = ports.add(port, of: target) { reservations.renumber(port: old, as: port) }
+    }
+
     func attach(_ attachment: UnitAttachment) {
         attachments.withLock { $0.append(attachment) }
     }
 
     func detach(_ attachment: UnitAttachment) {
         attachments.withLock { $0.removeAll { $0 === attachment } }
+        removal.allow(for: attachment)
     }
 
     /// Every I_T nexus that knows the unit now.
@@ -137,8 +159,11 @@ public final class LogicalUnit: Sendable {
     /// reservation by RESERVE. Persistent reservations stay.
     func resetState() {
         reservations.releaseReserve(of: nil)
-        modes.restoreDefaults()
+        ModeCommands.restore(self)
         isStopped = false
+        removal.allowForAll()
+        wake()
+        operations.abortSelfTest()
     }
 }
 

@@ -99,14 +99,22 @@ public final class SCSITask {
     var ordering = TaskOrdering.simple
     var state = State.free
     var isAborted = false
+    /// Aborted by another nexus while TAS was one: TASK ABORTED tells its initiator.
+    var reportsAbort = false
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
     /// Its first step has been called, or is about to be: it found no claim of others.
     var hasBegun = false
     /// What the task has of its unit's extent guard.
     var extentClaim = ExtentClaim.none
+    /// What the task has of its unit's turns.
+    var turn = Turn.none
     /// The device of a request that does not go to the unit's own.
     var otherDevice: (any BlockDevice)?
+    /// The background operation that the command has begun, and whose end it may wait for.
+    var operation: BackgroundOperation?
+    /// A third-party copy, with all that it is about.
+    var copy: CopyOperation?
     /// The row waited for a save, which did not come about.
     var hasFailedToSave = false
     /// Raw CDBs of a pass-through store: whether the command is to be offered as it came before `descriptor` runs it,
@@ -129,6 +137,10 @@ public final class SCSITask {
         case held
         /// Exclusive, and nobody else touches the blocks.
         case quiet
+    }
+
+    enum Turn: UInt8 {
+        case none, waiting, held
     }
 
     enum State: UInt8 {
@@ -166,10 +178,14 @@ public final class SCSITask {
         toInitiatorByteCount = 0
         receivedByteCount = 0
         isAborted = false
+        reportsAbort = false
         hasUnsettledRequest = false
         hasBegun = false
         extentClaim = .none
+        turn = .none
         if otherDevice != nil { otherDevice = nil }
+        if operation != nil { operation = nil }
+        if copy != nil { copy = nil }
         hasFailedToSave = false
         isOffered = false
         refusal = nil

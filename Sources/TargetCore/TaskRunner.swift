@@ -14,6 +14,7 @@ extension ITNexus {
         case .waiting:
             task.state = .enabled
             if task.extentClaim == .waiting { task.extentClaim = .held }
+            if task.turn == .waiting { task.turn = .held }
         case .free, .awaitingData, .blocked, .finished:
             return
         }
@@ -68,6 +69,8 @@ extension ITNexus {
                 return
             case .finished(let byteCount):
                 return finish(task, .good, toInitiator: byteCount)
+            case .conditionMet:
+                return finish(task, .conditionMet)
             case .reservationConflict:
                 return finish(task, .reservationConflict)
             }
@@ -76,7 +79,10 @@ extension ITNexus {
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         if task.step == 0 {
-            if unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return .wait }
+            let conditions = unit.unit.conditions.now
+            if !conditions.isDisjoint(with: .heedsBeforeFirstStep), try !mayBegin(task, unit, conditions) {
+                return .wait
+            }
             task.hasBegun = true
         }
         if task.isOffered { return offer(task, unit) }
@@ -88,6 +94,21 @@ extension ITNexus {
         }
         guard let row = task.descriptor else { throw .internalTargetFailure }
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
+    }
+
+    /// What happened since the task was accepted may keep it from the medium. False: it waits for its turn.
+    private func mayBegin(
+        _ task: SCSITask, _ unit: NexusUnit, _ conditions: UnitConditions.Set
+    ) throws(SenseData) -> Bool {
+        if let row = task.descriptor?.object, task.operation == nil,
+            let sense = unit.unit.notReadySense(for: row, conditions)
+        {
+            throw sense
+        }
+        if conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
+        // Tokens are looked at when it has its turn.
+        if conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
+        return true
     }
 
     /// Hands the CDB to the store as it came. When it ends well, so does the command.
@@ -136,11 +157,12 @@ extension ITNexus {
         case .notHandled where task.isOffered:
             task.isOffered = false
             return true
-        case .failedWithStoreSense where SenseData(task.request.storeSense) != nil:
+        case .failedWithStoreSense where task.copy == nil && SenseData(task.request.storeSense) != nil:
             task.storeSense = task.request.storeSense
             finish(task, .checkCondition)
         case .miscompare, .failed, .notHandled, .failedWithStoreSense:
-            let failure = RequestFailure(task.request.outcome)
+            let outcome = RequestFailure(task.request.outcome)
+            let failure = task.copy?.failure(outcome) ?? outcome
             finish(task, failure.status, sense: failure.sense)
         }
         return false
@@ -155,12 +177,20 @@ extension ITNexus {
         port?.use { $0.port.taskFinished(task) }
     }
 
-    /// No status goes to the initiator, and whoever waits for the end of the task is told.
+    /// No status goes to the initiator, except TASK ABORTED where it is to know, and whoever waits for the end of the
+    /// task is told (SAM-5 5.6).
     func endAborted(_ task: SCSITask) {
         leave(task)
         for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
         task.state = .finished
-        port?.use { $0.port.taskAborted(task) }
+        if task.reportsAbort {
+            task.status = .taskAborted
+            task.sense = nil
+            task.toInitiatorByteCount = 0
+            port?.use { $0.port.taskFinished(task) }
+        } else {
+            port?.use { $0.port.taskAborted(task) }
+        }
         endQuietWaits()
     }
 
@@ -172,6 +202,11 @@ extension ITNexus {
         if task.extentClaim != .none {
             task.extentClaim = .none
             unit.unit.extents.release(task.request)
+            task.copy?.leave(task)
+        }
+        if task.turn != .none {
+            task.turn = .none
+            unit.unit.turns.giveBack(task.request)
         }
         unit.taskSet.remove(task)
         if !drains.isEmpty { leaveDrains(task) }

@@ -19,15 +19,26 @@ final class UnitConditions: Sendable {
         static let sanitizing = Set(rawValue: 1 << 4)
         /// A SEND DIAGNOSTIC self-test is at work that keeps other commands out.
         static let selfTesting = Set(rawValue: 1 << 5)
-        /// Some target port group is not in the active/optimized state.
+        /// Some target port group is in a state that keeps commands out.
         static let asymmetric = Set(rawValue: 1 << 6)
         /// An atomic command holds blocks, or waits for them.
         static let extentsGuarded = Set(rawValue: 1 << 7)
         /// There are tokens that a write makes invalid.
         static let tokensWatched = Set(rawValue: 1 << 8)
 
+        /// START STOP UNIT has put the unit to rest; the next command for the medium wakes it.
+        static let lowPower = Set(rawValue: 1 << 16)
+
         /// Any of them keeps commands from the medium.
         static let notReady: Set = [.stopped, .noMedium, .formatting, .formatCorrupt, .sanitizing, .selfTesting]
+        /// Any of them has to be looked at before a command is accepted, and again before its first step.
+        static let unready: Set = [
+            .stopped, .noMedium, .formatting, .formatCorrupt, .sanitizing, .selfTesting, .lowPower,
+        ]
+        static let heedsBeforeFirstStep: Set = [
+            .stopped, .noMedium, .formatting, .formatCorrupt, .sanitizing, .selfTesting, .extentsGuarded,
+            .tokensWatched,
+        ]
     }
 
     private let bits = Atomic<UInt32>(0)

@@ -59,6 +59,21 @@ struct LUNsCommand: ParsableCommand {
     }
 }
 
+/// `martlet reservations`.
+struct ReservationsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reservations",
+        abstract: "Tells who has registered with the LUNs of a running server, and who holds them.",
+        discussion: "Example: martlet reservations --json")
+
+    @OptionGroup var options: ClientOptions
+
+    mutating func run() throws {
+        let reservations = try options.client.reservations()
+        StandardOutput.write(options.json ? JSON.text(reservations) : ReservationReport.table(reservations))
+    }
+}
+
 /// `martlet stats`.
 struct StatsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -17,7 +17,8 @@ struct Martlet: ParsableCommand {
         version: "martlet \(Version.text)",
         subcommands: [
             ServeCommand.self, HandlersCommand.self, HandlerCommand.self, CheckCommand.self, CheckCaseCommand.self,
-            StatusCommand.self, SessionsCommand.self, LUNsCommand.self, StatsCommand.self, BenchCommand.self,
+            StatusCommand.self, SessionsCommand.self, LUNsCommand.self, ReservationsCommand.self, StatsCommand.self,
+            BenchCommand.self,
             TryHandlerCommand.self,
         ])
 

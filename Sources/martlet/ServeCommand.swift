@@ -98,7 +98,9 @@ struct ServeCommand: ParsableCommand {
     var metrics: String?
 
     @Option(
-        help: ArgumentHelp("A folder for what must outlive the process; made when it is not there.", valueName: "dir"))
+        help: ArgumentHelp(
+            "A folder for what must outlive the process; made when it is not there. (default: $STATE_DIRECTORY, or none)",
+            valueName: "dir"))
     var stateDir: String?
 
     @Option(

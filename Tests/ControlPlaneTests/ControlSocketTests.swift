@@ -34,6 +34,17 @@ struct ControlSocketTests {
         session.hasDataDigest = true
         report.sessions = [session]
         report.luns = [LUNReport(target: "iqn.2026-11.org.example:a", lun: 0, url: "iscsi://x", blocks: 2048)]
+        var reservation = ReservationReport()
+        reservation.target = "iqn.2026-11.org.example:a"
+        reservation.type = "write exclusive"
+        var registration = ReservationReport.Registration()
+        registration.nexus.initiatorPort = "iqn.1993-08.org.debian:\"é\n,i,0x00023d000001"
+        registration.key = "00000000000000ab"
+        registration.isHolder = true
+        reservation.registrations = [registration]
+        reservation.generation = .max
+        reservation.reserver = registration.nexus
+        report.reservations = [reservation]
         return report
     }()
 
@@ -62,12 +73,22 @@ struct ControlSocketTests {
             #expect(try client.status() == Self.report.status)
             #expect(try client.sessions() == Self.report.sessions)
             #expect(try client.luns() == Self.report.luns)
+            #expect(try client.reservations() == Self.report.reservations)
             #expect(try client.statistics().seconds == 2)
             #expect(try client.statistics(isReset: true).seconds == 3)
             var statistics = StatisticsReport()
             statistics.seconds = 1
             #expect(try client.metrics() == OpenMetrics.text(Self.report, statistics))
         }
+    }
+
+    @Test("The table of reservations has a line for each registration and each RESERVE, and none of a peer's line ends")
+    func reservationTable() {
+        let lines = ReservationReport.table(Self.report.reservations).split(separator: "\n")
+        #expect(lines.count == 3)
+        #expect(lines[1].contains("00000000000000ab") && lines[1].contains("write exclusive"))
+        #expect(lines[2].contains("RESERVE") && lines[2].contains("iqn.2026-11.org.example:a"))
+        #expect(ReservationReport.table([ReservationReport()]) == "No registrations, no reservations.\n")
     }
 
     @Test("Only the server's user may connect, and the socket goes with the server")

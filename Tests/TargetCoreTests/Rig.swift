@@ -127,6 +127,7 @@ final class Initiator {
 
 /// One unit at LUN 0, and initiators for it.
 struct Rig {
+    static let serial = "0123456789"
     let device: FakeDevice
     let unit: LogicalUnit
     let target: SCSITarget
@@ -140,7 +141,7 @@ struct Rig {
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = writeCacheEnabled
         change(&options)
-        unit = LogicalUnit(device: device, identity: LogicalUnitIdentity(serial: "0123456789"), options: options)
+        unit = LogicalUnit(device: device, identity: LogicalUnitIdentity(serial: Self.serial), options: options)
         target = SCSITarget(
             name: "iqn.2026-11.org.example:target", luns: [0: unit], postsPowerOnAttention: postsPowerOnAttention)
         initiator = Initiator(target)
@@ -156,6 +157,11 @@ struct Rig {
     {
         Initiator(target, name: name, loop: loop)
     }
+}
+
+/// Turns the loops of all `initiators` until none has anything to do.
+func turnAll(_ initiators: Initiator...) {
+    while initiators.map({ $0.loop.turn() }).contains(true) {}
 }
 
 extension Ended {

@@ -13,6 +13,7 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
     case protectionFile = "protection-file"
     case applicationTag = "application-tag"
     case serial
+    case threshold
     case vendor
     case product
     case writeCache = "write-cache"
@@ -36,6 +37,7 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .protectionFile: "write an absolute path"
         case .applicationTag: "write initiator or target, whose the tag is"
         case .serial: "write 1 to \(Self.maximumSerialByteCount) printable ASCII characters"
+        case .threshold: "write a percentage from 1 to 99, such as 80"
         case .vendor: "write 1 to \(Self.maximumVendorByteCount) printable ASCII characters"
         case .product: "write 1 to \(Self.maximumProductByteCount) printable ASCII characters"
         case .writeCache, .merge: "write on or off"
@@ -90,6 +92,10 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .serial:
             guard Self.isText(value, limit: Self.maximumSerialByteCount) else { return false }
             settings.serial = value
+        case .threshold:
+            guard let percent = Int(value.hasSuffix("%") ? String(value.dropLast()) : value), (1...99).contains(percent)
+            else { return false }
+            settings.thresholdPercent = percent
         case .vendor:
             guard Self.isText(value, limit: Self.maximumVendorByteCount) else { return false }
             settings.vendor = value

@@ -18,6 +18,7 @@ public struct ControlClient: Sendable {
     public func status() throws(Failure) -> StatusReport { try get(ControlRoutes.statusPath) }
     public func sessions() throws(Failure) -> [SessionReport] { try get(ControlRoutes.sessionsPath) }
     public func luns() throws(Failure) -> [LUNReport] { try get(ControlRoutes.lunsPath) }
+    public func reservations() throws(Failure) -> [ReservationReport] { try get(ControlRoutes.reservationsPath) }
 
     /// `isReset`: they begin anew after this.
     public func statistics(isReset: Bool = false) throws(Failure) -> StatisticsReport {

@@ -8,6 +8,7 @@ enum ControlRoutes {
     static let statusPath = "/v1/status"
     static let sessionsPath = "/v1/sessions"
     static let lunsPath = "/v1/luns"
+    static let reservationsPath = "/v1/reservations"
     static let statisticsPath = "/v1/stats"
     static let statisticsResetPath = "/v1/stats/reset"
     static let metricsPath = "/metrics"
@@ -19,6 +20,7 @@ enum ControlRoutes {
             json(statusPath, source) { JSON.data($0.status) },
             json(sessionsPath, source) { JSON.data($0.sessions) },
             json(lunsPath, source) { JSON.data($0.luns) },
+            json(reservationsPath, source) { JSON.data($0.reservations) },
             answer(.GET, statisticsPath, type: jsonType) { JSON.data(await source.statistics(.call)) },
             answer(.POST, statisticsResetPath, type: jsonType) { JSON.data(await source.statistics(.reset)) },
         ]

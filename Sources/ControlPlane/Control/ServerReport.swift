@@ -13,6 +13,7 @@ public struct ServerReport: Codable, Equatable, Sendable {
     public var status = StatusReport()
     public var sessions: [SessionReport] = []
     public var luns: [LUNReport] = []
+    public var reservations: [ReservationReport] = []
 
     public init() {}
 

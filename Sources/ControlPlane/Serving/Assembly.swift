@@ -10,7 +10,8 @@ struct Assembly: Sendable {
     let targets: [SCSITarget]
 
     static func build(
-        _ configuration: Configuration, registry: HandlerRegistry, stopLimit: StopLimit, logger: Logger
+        _ configuration: Configuration, registry: HandlerRegistry, state: StateFolder?, stopLimit: StopLimit,
+        logger: Logger
     ) throws(Failure) -> Assembly {
         let owners = Dictionary(
             configuration.targets.flatMap { target in target.luns.values.map { ($0, target.name) } }
@@ -24,10 +25,12 @@ struct Assembly: Sendable {
         do throws(Failure) {
             for device in asked {
                 let handler = try handler(for: device, registry: registry)
+                let serial = serials[device.name] ?? ""
+                let store = try state?.store(serial: serial)
                 stopLimit.opens(device.origin, subtype: handler.subtype)
                 defer { stopLimit.hasOpened(device.origin) }
                 let opened = try OpenDevice.open(
-                    device, serial: serials[device.name] ?? "", handler: handler, registry: registry,
+                    device, serial: serial, handler: handler, registry: registry, store: store,
                     diagnostics: Log.diagnostics(logger))
                 stopLimit.watch(opened.device, device.origin)
                 if let tuples = opened.tuples { stopLimit.watch(tuples, device.origin) }

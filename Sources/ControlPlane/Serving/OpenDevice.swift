@@ -18,10 +18,11 @@ struct OpenDevice: Sendable {
     let filterTexts: [String]
     let unit: LogicalUnit
 
-    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER. `registry`: where the handler of its protection
-    /// information is found.
+    /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER; `registry`: where the handler of its protection
+    /// information is found; `store` keeps what is to outlive the process.
     static func open(
         _ asked: Configuration.Device, serial: String, handler: Handler, registry: HandlerRegistry,
+        store: (any DurableStore)?,
         diagnostics: Diagnostics
     ) throws(Failure) -> OpenDevice {
         let settings = asked.settings
@@ -29,6 +30,7 @@ struct OpenDevice: Sendable {
         configuration.byteCount = settings.byteCount
         configuration.blockByteCount = settings.blockByteCount
         configuration.isReadOnly = settings.isReadOnly
+        configuration.watchesSpace = settings.thresholdPercent != nil
         if settings.merges {
             configuration.merging = RequestMerging(
                 delayNanoseconds: settings.mergeDelayNanoseconds,
@@ -56,16 +58,14 @@ struct OpenDevice: Sendable {
         // Whether a cache is there is the store's to say; off means that the core makes every write stable.
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = settings.writeCache ?? true
+        options.store = store
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
-        if let physical = options.physicalBlockByteCount, physical < device.blockByteCount {
+        options.thresholdPercent = settings.thresholdPercent
+        if let defect = defect(of: settings, on: device) {
             filters?.close()
             device.close()
-            throw Failure(
-                .usage,
-                "gives physical-block-size=\(physical), less than its logical block of \(device.blockByteCount) bytes: "
-                    + "write at least that"
-            ).at(asked.origin)
+            throw Failure(.usage, defect).at(asked.origin)
         }
         let tuples: HandlerDevice?
         do throws(Failure) {
@@ -82,6 +82,8 @@ struct OpenDevice: Sendable {
         }
         let unit = LogicalUnit(device: filters?.device ?? device, identity: identity, options: options)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
+        device.onSpaceChange = { [weak unit] in unit?.mappingResourcesChanged() }
+        unit.mappingResourcesChanged()
         return OpenDevice(
             name: asked.name, backstore: settings.backstore, device: device, tuples: tuples, filters: filters,
             filterTexts: settings.filterTexts, unit: unit)
@@ -89,6 +91,19 @@ struct OpenDevice: Sendable {
 
     /// What its store and its filters have done, by name.
     var counters: [String: UInt64] { device.counters.byName.merging(filters?.counters ?? [:], uniquingKeysWith: +) }
+
+    /// What of the attributes contradicts the store, now that it is known; nil: nothing.
+    private static func defect(of settings: DeviceSettings, on device: HandlerDevice) -> String? {
+        if let physical = settings.physicalBlockByteCount, physical < device.blockByteCount {
+            return "gives physical-block-size=\(physical), less than its logical block of \(device.blockByteCount) bytes: "
+                + "write at least that"
+        }
+        if settings.thresholdPercent != nil, !device.features.canUnmap || device.mappingResources == nil {
+            return "gives a threshold, but its handler \(device.handler.subtype) does not tell how much storage it has "
+                + "left: leave threshold out"
+        }
+        return nil
+    }
 
     /// A store whose size nobody knows is most often one that is not there.
     private static func sentence(_ error: HandlerDeviceError, _ settings: DeviceSettings) -> String {

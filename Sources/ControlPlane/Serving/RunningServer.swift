@@ -126,6 +126,11 @@ final class RunningServer: StatusSource {
         report.status.portals = portals.map(\.description)
         report.status.targets = targetNames
         report.luns = luns.map { LUNReport($0, counters: snapshot.units[$0.name]) }
+        report.reservations = luns.map { lun in
+            let unit = lun.device.unit
+            return ReservationReport(
+                target: lun.targetName, lun: lun.number, serial: unit.identity.serial, unit.reservationStatus)
+        }
         return report
     }
 }

@@ -38,14 +38,15 @@ public enum Server {
         let configuration = try options.configuration()
         let metrics = try options.metricsPortal()
         let folders = try HandlerSearchPath.folders(named: options.handlerPaths)
-        if let folder = options.stateDirectory { try StateDirectory.prepare(folder) }
         let stopLimit = StopLimit(seconds: options.stopSeconds)
         let events = try stopEvents(stopLimit, logger)
+        let state = try stateFolder(options, logger)
+        defer { state?.close() }
 
         let registry = makeRegistry(configuration, options, logger)
         registry.scan(directories: folders)
         let assembly = try Assembly.build(
-            configuration, registry: registry, stopLimit: stopLimit, logger: logger)
+            configuration, registry: registry, state: state, stopLimit: stopLimit, logger: logger)
         defer {
             assembly.close()
             ended.withLock { $0.append(assembly) }
@@ -65,6 +66,12 @@ public enum Server {
         notify(logger) { notification throws(Failure) in try notification.stopping() }
         logger.notice("stopping: no new sessions; commands under way end first")
         await listeners.stop()
+    }
+
+    /// Nil: nothing outlives the process, and initiators are told so.
+    private static func stateFolder(_ options: ServeOptions, _ logger: Logger) throws(Failure) -> StateFolder? {
+        guard let path = options.stateDirectory ?? StateDirectory.byEnvironment else { return nil }
+        return try StateFolder.open(path, diagnostics: Log.diagnostics(logger))
     }
 
     private static func makeRegistry(

@@ -6,8 +6,8 @@ import SCSI
 /// Sense data of ended commands went with their status.
 enum RequestSense {
     static let row = row { task, nexus in
-        if let attention = nexus.attentions.takeFirst() { return attention.sense }
-        return nexus.unit.isStopped ? .initializingCommandRequired : .noSense
+        if let attention = nexus.takeAttention() { return attention.sense }
+        return nexus.unit.senseOfState
     }
 
     /// Of a number without a logical unit: GOOD, and the sense data say so.

@@ -6,7 +6,8 @@ import SCSI
 enum UnmapCommand {
     static let row = CommandDescriptor(
         name: "UNMAP", opcode: .unmap, usage: [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0x00],
-        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .keepsProtection], reservation: .never,
+        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .revokesTokens, .keepsProtection],
+        reservation: .never,
         isSupported: { $0.features.canUnmap },
         plan: { task, nexus throws(SenseData) in
             let unit = nexus.unit
@@ -45,6 +46,7 @@ enum UnmapCommand {
             let range = unsafe UnmapParameterList.descriptor(task.descriptorIndex, in: bytes.span.bytes)
             task.descriptorIndex += 1
             guard range.count > 0 else { continue }
+            if unit.conditions.contains(.tokensWatched) { unit.tokens.revoke(range) }
             MediumAccess.prepare(task, .unmap, range, on: unit)
             task.useNoMemory()
             return .request
