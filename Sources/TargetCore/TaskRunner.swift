@@ -83,6 +83,7 @@ extension ITNexus {
             if !conditions.isDisjoint(with: .heedsBeforeFirstStep), try !mayBegin(task, unit, conditions) {
                 return .wait
             }
+            task.hasBegun = true
         }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
