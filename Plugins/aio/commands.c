@@ -146,6 +146,11 @@ int aio_health(struct tcmu_device *dev, struct martlet_health *answer) {
     return 0;
 }
 
+int aio_space(struct tcmu_device *dev, struct martlet_space *answer) {
+    struct aio_device *aio = tcmur_dev_get_private(dev);
+    return medium_space(aio->store.descriptor, aio->store.byte_count, answer);
+}
+
 int aio_block_status(
     struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity) {
     struct aio_device *aio = tcmur_dev_get_private(dev);

@@ -160,6 +160,7 @@ int aio_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, u
 int aio_write_zeroes(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags);
 int aio_health(struct tcmu_device *dev, struct martlet_health *answer);
+int aio_space(struct tcmu_device *dev, struct martlet_space *answer);
 int aio_block_status(
     struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
 

@@ -157,6 +157,7 @@ static const struct martlet_handler_extension extension = {
     .write_zeroes = aio_write_zeroes,
     // No cancel: the kernel's io_cancel refuses reads and writes of files and disks (EINVAL).
     .health = aio_health,
+    .space = aio_space,
 };
 
 int handler_init(void) { return tcmur_register_handler(&handler); }

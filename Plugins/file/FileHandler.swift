@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// `file//srv/disk.img`; a file that is missing or empty is made when the device has a size.
 final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, ZeroingHandler, BlockStatusHandler,
-    HealthReportingHandler
+    HealthReportingHandler, SpaceReportingHandler
 {
     static let subtype: StaticString = "file"
     static let name: StaticString = "File"
@@ -40,6 +40,8 @@ final class FileHandler: BlockHandler, UnmappingHandler, WriteSameHandler, Zeroi
     }
 
     func close() { store.close() }
+
+    var space: StorageSpace? { store.space }
 
     static func probe(_ configuration: StoreConfiguration) throws(HandlerRefusal) -> StoreDescription {
         try StorePath(configuration).describe()

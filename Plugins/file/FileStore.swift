@@ -49,6 +49,19 @@ final class FileStore: Sendable {
 
     func close() { Glibc.close(descriptor) }
 
+    /// The storage of a regular file, and what the file system could give it; a disk has all of its own.
+    var space: StorageSpace? {
+        guard kind == .regular else { return nil }
+        var status = stat()
+        var system = statvfs()
+        // Both structures are ours.
+        guard unsafe fstat(descriptor, &status) == 0, unsafe fstatvfs(descriptor, &system) == 0 else { return nil }
+        // st_blocks counts 512 bytes each.
+        let used = min(UInt64(clamping: status.st_blocks) * 512, byteCount)
+        let (free, overflow) = UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize))
+        return StorageSpace(usedByteCount: used, availableByteCount: min(overflow ? .max : free, byteCount - used))
+    }
+
     private static func open(
         _ store: StorePath, isReadOnly: Bool, byteCount: UInt64?
     ) throws(HandlerRefusal) -> (descriptor: Int32, isNew: Bool) {

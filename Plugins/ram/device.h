@@ -38,6 +38,7 @@ int ram_unmap(struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, u
 int ram_write_zeroes(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags);
 int ram_health(struct tcmu_device *dev, struct martlet_health *answer);
+int ram_space(struct tcmu_device *dev, struct martlet_space *answer);
 int ram_write_same(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, struct iovec *iovec,
     size_t iov_cnt);

@@ -120,6 +120,7 @@ static const struct martlet_handler_extension extension = {
     .map_read = ram_map_read,
     .write_zeroes = ram_write_zeroes,
     .health = ram_health,
+    .space = ram_space,
 };
 
 int handler_init(void) { return tcmur_register_handler(&handler); }

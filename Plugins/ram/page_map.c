@@ -67,3 +67,10 @@ uint64_t page_map_run_end(const struct page_map *map, uint64_t page, uint64_t en
     }
     return end;
 }
+
+uint64_t page_map_count(const struct page_map *map) {
+    uint64_t count = 0, word_count = (map->page_count + word_bits - 1) / word_bits;
+    for (uint64_t word = 0; word < word_count; word++)
+        count += (uint64_t)__builtin_popcountll(atomic_load_explicit(&map->words[word], memory_order_relaxed));
+    return count;
+}

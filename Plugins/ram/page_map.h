@@ -33,6 +33,9 @@ bool page_map_has(const struct page_map *map, uint64_t page);
 // The first page from page on, below end, whose mark is not as that of page; end when there is none.
 uint64_t page_map_run_end(const struct page_map *map, uint64_t page, uint64_t end);
 
+// Pages that are marked.
+uint64_t page_map_count(const struct page_map *map);
+
 #pragma GCC visibility pop
 
 #endif

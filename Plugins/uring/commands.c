@@ -289,6 +289,11 @@ int uring_health(struct tcmu_device *dev, struct martlet_health *answer) {
     return 0;
 }
 
+int uring_space(struct tcmu_device *dev, struct martlet_space *answer) {
+    struct uring_device *device = tcmur_dev_get_private(dev);
+    return medium_space(device->store.descriptor, device->store.byte_count, answer);
+}
+
 int uring_block_status(
     struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity) {
     struct uring_device *device = tcmur_dev_get_private(dev);

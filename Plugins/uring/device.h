@@ -64,6 +64,7 @@ int uring_write_zeroes(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, uint64_t offset, uint64_t length, uint32_t flags);
 void uring_cancel(struct tcmu_device *dev, struct tcmur_cmd *cmd);
 int uring_health(struct tcmu_device *dev, struct martlet_health *answer);
+int uring_space(struct tcmu_device *dev, struct martlet_space *answer);
 int uring_block_status(
     struct tcmu_device *dev, uint64_t offset, uint64_t length, struct martlet_extent *extents, size_t capacity);
 int uring_completion_descriptor(struct tcmu_device *dev);

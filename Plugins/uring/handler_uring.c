@@ -170,6 +170,7 @@ static const struct martlet_handler_extension extension = {
     .write_zeroes = uring_write_zeroes,
     .cancel = uring_cancel,
     .health = uring_health,
+    .space = uring_space,
 };
 
 int handler_init(void) { return tcmur_register_handler(&handler); }

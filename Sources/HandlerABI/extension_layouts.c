@@ -56,6 +56,15 @@ _Static_assert(MARTLET_HANDLER_ZEROING_UNMAPS == 16 && MARTLET_WRITE_ZEROES_MAY_
 _Static_assert(
     MARTLET_HEALTH_GOOD == 0 && MARTLET_HEALTH_DEGRADED == 1 && MARTLET_HEALTH_FAILED == 2, "states have moved");
 
+// Version 4.
+ENDS(3, space);
+AT(martlet_handler_extension, space, 88);
+AT(martlet_space, size, 0);
+AT(martlet_space, used_byte_count, 8);
+AT(martlet_space, available_byte_count, 16);
+SIZE(martlet_space, 24);
+_Static_assert(MARTLET_HANDLER_EXTENSION_SIZE_4 == 96, "a size has changed");
+
 // The version that this header describes ends where the structure does.
-_Static_assert(MARTLET_HANDLER_EXTENSION_VERSION == 3, "a version has no lines here");
-SIZE(martlet_handler_extension, MARTLET_HANDLER_EXTENSION_SIZE_3);
+_Static_assert(MARTLET_HANDLER_EXTENSION_VERSION == 4, "a version has no lines here");
+SIZE(martlet_handler_extension, MARTLET_HANDLER_EXTENSION_SIZE_4);

@@ -32,6 +32,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         static let reopen: UInt8 = 3
         static let event: UInt8 = 4
         static let gone: UInt8 = 5
+        static let space: UInt8 = 6
     }
 
     public let handler: Handler
@@ -71,6 +72,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     var isStopping = false
     var isConnectionLost = false
     var hasEvent = false
+    var isSpaceWanted = false
     var ownFlushStatus: Int32?
     var maintenance: HostThread?
     /// Held over open, close and reconfig, which never overlap.
@@ -90,6 +92,8 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     let hasOverdue = Atomic<Bool>(false)
     /// Calls of the handler's cancel.
     let cancelCount = Atomic<UInt64>(0)
+    let space = Mutex<MappingResources?>(nil)
+    let spaceListener = Mutex<(@Sendable () -> Void)?>(nil)
     /// Open while the store is: for callouts that belong to no command and are no batch's.
     let gate = CalloutGate()
 
@@ -128,6 +132,7 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         case Activity.close: "has not returned from close"
         case Activity.reopen: "has not returned from open, called again after a lost connection"
         case Activity.event: "has not returned from report_event"
+        case Activity.space: "has not returned from space"
         default: count > 0 ? "has not ended \(count) command(s)" : "is still open"
         }
     }

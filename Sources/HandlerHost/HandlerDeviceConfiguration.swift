@@ -16,6 +16,10 @@ public struct HandlerDeviceConfiguration: Sendable {
     /// Seconds after which a command that is still under way is reported; 0: never.
     public var commandTimeoutSeconds = 30
 
+    /// The storage behind the medium is looked at every second, and changes are told (`onSpaceChange`); otherwise when
+    /// somebody asks for it.
+    public var watchesSpace = false
+
     /// Bytes of the longest configuration string: the buffer that handlers know holds 4096 with the NUL.
     static let maximumConfigStringByteCount = 4095
     static let blockByteCounts = [512, 1024, 2048, 4096]

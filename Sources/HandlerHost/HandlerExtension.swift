@@ -43,6 +43,7 @@ struct HandlerExtension: Sendable {
     /// Bytes of the table as versions 1 and on have it.
     private static let byteCounts = [
         MARTLET_HANDLER_EXTENSION_SIZE_1, MARTLET_HANDLER_EXTENSION_SIZE_2, MARTLET_HANDLER_EXTENSION_SIZE_3,
+        MARTLET_HANDLER_EXTENSION_SIZE_4,
     ].map(Int.init)
 
     /// Flags that a version of the table knows, by version.
@@ -50,6 +51,7 @@ struct HandlerExtension: Sendable {
         UInt32(MARTLET_HANDLER_UNMAPPED_READS_ZERO) | UInt32(MARTLET_HANDLER_NEVER_BLOCKS),
         UInt32(MARTLET_HANDLER_VECTORED) | UInt32(MARTLET_HANDLER_WRITE_COPIES),
         UInt32(MARTLET_HANDLER_ZEROING_UNMAPS),
+        0,
     ]
 
     private static func remark(on table: martlet_handler_extension, shownByteCount: Int) -> String? {
@@ -199,5 +201,23 @@ extension HandlerExtension {
         case UInt32(MARTLET_HEALTH_FAILED): DeviceHealth(.failed, words)
         default: nil
         }
+    }
+}
+
+// Version 4: storage. `device` is open.
+extension HandlerExtension {
+    var canTellSpace: Bool { unsafe table.space != nil }
+
+    /// Nil: it cannot be told, or is more than a medium of `byteCount` bytes has. May block.
+    func space(_ device: OpaquePointer, byteCount: UInt64) -> MappingResources? {
+        guard let callout = unsafe table.space else { return nil }
+        var answer = martlet_space()
+        answer.size = MemoryLayout<martlet_space>.size
+        // The answer is ours and lives beyond the call.
+        guard unsafe callout(device, &answer) == 0, answer.used_byte_count <= byteCount,
+            answer.available_byte_count <= byteCount - answer.used_byte_count
+        else { return nil }
+        return MappingResources(
+            usedByteCount: answer.used_byte_count, availableByteCount: answer.available_byte_count)
     }
 }

@@ -99,6 +99,7 @@ extension HandlerDevice {
             diagnostics.report(
                 .notice, "\(configString): the handler made it \(byteCount) bytes instead of \(size.byteCount)")
         }
+        lookAtSpace()
         stage.store(Stage.open, ordering: .sequentiallyConsistent)
         learnDeviceType()
     }

@@ -10,7 +10,7 @@ internal import TargetCore
 extension HandlerDevice {
     private static let reopenNanoseconds: UInt64 = 1_000_000_000
 
-    private enum Work { case stop, recover, reportEvent, period }
+    private enum Work { case stop, recover, reportEvent, lookAtSpace, period }
 
     /// tcmu_notify_*, from any thread, perhaps from within a callout: only leaves word.
     func handlerReported(_ event: tcmur_event) {
@@ -62,11 +62,15 @@ extension HandlerDevice {
         let periodNanoseconds = period.overflow || period.partialValue == 0 ? nil : period.partialValue
         var deadline = periodNanoseconds.map { clinux_monotonic_nanoseconds() + $0 }
         var toldOverdue: [CommandWatch.Overdue] = []
+        var spaceDeadline = configuration.watchesSpace ? clinux_monotonic_nanoseconds() : nil
         while true {
-            switch nextWork(until: deadline) {
+            switch nextWork(until: deadline, spaceDeadline) {
             case .stop: return
             case .recover: recover()
             case .reportEvent: reportEvent()
+            case .lookAtSpace:
+                lookAtSpace()
+                if spaceDeadline != nil { spaceDeadline = clinux_monotonic_nanoseconds() + Self.spaceNanoseconds }
             case .period:
                 deadline = periodNanoseconds.map { clinux_monotonic_nanoseconds() + $0 }
                 let overdue = watch.periodEnded()
@@ -78,7 +82,8 @@ extension HandlerDevice {
         }
     }
 
-    private func nextWork(until deadline: UInt64?) -> Work {
+    /// `spaceDeadline`: when the storage is to be looked at; nil: when somebody asks.
+    private func nextWork(until deadline: UInt64?, _ spaceDeadline: UInt64?) -> Work {
         condition.withLock {
             while true {
                 if isStopping { return .stop }
@@ -87,12 +92,17 @@ extension HandlerDevice {
                     hasEvent = false
                     return .reportEvent
                 }
-                guard let deadline else {
+                let now = clinux_monotonic_nanoseconds()
+                if isSpaceWanted || spaceDeadline.map({ now >= $0 }) ?? false {
+                    isSpaceWanted = false
+                    return .lookAtSpace
+                }
+                if let deadline, now >= deadline { return .period }
+                guard let next = [deadline, spaceDeadline].compactMap({ $0 }).min() else {
                     condition.wait()
                     continue
                 }
-                if clinux_monotonic_nanoseconds() >= deadline { return .period }
-                condition.wait(until: deadline)
+                condition.wait(until: next)
             }
         }
     }

@@ -36,7 +36,7 @@ extension AsyncStoreHandler {
 ///
 /// What a handler can do besides follows from the protocols that it conforms to: `AsyncUnmappingHandler`,
 /// `AsyncWriteSameHandler`, `AsyncZeroingHandler`, `AsyncCompareAndWriteHandler`, `AsyncBlockStatusHandler`,
-/// `AsyncCommandHandler`, `ResizingHandler`, `HealthReportingHandler`.
+/// `AsyncCommandHandler`, `ResizingHandler`, `HealthReportingHandler`, `SpaceReportingHandler`.
 public protocol AsyncBlockHandler: AsyncStoreHandler {
     /// Fills `buffer` from the medium.
     func read(into buffer: inout CommandBuffer, at byteOffset: UInt64) async throws(HandlerError)

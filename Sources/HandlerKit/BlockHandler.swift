@@ -35,7 +35,8 @@ extension StoreHandler {
 ///
 /// What a handler can do besides follows from the protocols that it conforms to: `UnmappingHandler`,
 /// `WriteSameHandler`, `ZeroingHandler`, `CompareAndWriteHandler`, `BlockStatusHandler`, `CommandHandler`,
-/// `ResizingHandler`, `HealthReportingHandler`. The host does the rest with `read` and `write` where it can.
+/// `ResizingHandler`, `HealthReportingHandler`, `SpaceReportingHandler`. The host does the rest with `read` and
+/// `write` where it can.
 public protocol BlockHandler: StoreHandler {
     /// Fills `bytes` from the medium.
     func read(into bytes: inout MutableRawSpan, at byteOffset: UInt64) throws(HandlerError)

@@ -21,6 +21,9 @@ enum DeviceCallouts {
         if type.description is any HealthReportingHandler.Type {
             unsafe table.health = { unsafe DeviceCallouts.health($0, $1) }
         }
+        if type.description is any SpaceReportingHandler.Type {
+            unsafe table.space = { unsafe DeviceCallouts.space($0, $1) }
+        }
     }
 
     private static func open(_ pointer: OpaquePointer?, _ isReopening: Bool) -> Int32 {
@@ -106,6 +109,16 @@ enum DeviceCallouts {
             unsafe answer.pointee.state = UInt32(MARTLET_HEALTH_FAILED)
             unsafe copy(reason, to: &answer.pointee.reason)
         }
+        return 0
+    }
+
+    private static func space(_ device: OpaquePointer?, _ answer: UnsafeMutablePointer<martlet_space>?) -> Int32 {
+        guard let answer = unsafe answer, unsafe answer.pointee.size >= MemoryLayout<martlet_space>.size,
+            let opened = unsafe OpenDevice.of(device), let handler = opened.space
+        else { return -EINVAL }
+        guard let space = handler.space else { return -ENODATA }
+        unsafe answer.pointee.used_byte_count = space.usedByteCount
+        unsafe answer.pointee.available_byte_count = space.availableByteCount
         return 0
     }
 

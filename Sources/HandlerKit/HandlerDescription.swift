@@ -38,6 +38,28 @@ public protocol HealthReportingHandler: HandlerDescription {
     var health: DeviceHealth { get }
 }
 
+/// A handler that tells how much storage its devices have, where they take it as they are written. For handlers of every
+/// kind.
+public protocol SpaceReportingHandler: HandlerDescription {
+    /// Looks. Called by one thread of the host's that serves no commands, at most once a second while the device is
+    /// open; may block. Nil: it cannot be told.
+    var space: StorageSpace? { get }
+}
+
+/// The storage behind a device.
+public struct StorageSpace: Equatable, Sendable {
+    /// Bytes of the medium that have storage.
+    public var usedByteCount: UInt64
+    /// Bytes of the medium without storage for which there is some.
+    public var availableByteCount: UInt64
+
+    /// Both counts together are no more than the medium has.
+    public init(usedByteCount: UInt64, availableByteCount: UInt64) {
+        self.usedByteCount = usedByteCount
+        self.availableByteCount = availableByteCount
+    }
+}
+
 /// How well a device is.
 public enum DeviceHealth: Equatable, Sendable {
     /// It serves every command with all that it has.

@@ -15,12 +15,14 @@ final class OpenDevice: Sendable {
     let handler: Handler
     let resizing: (any ResizingHandler)?
     let health: (any HealthReportingHandler)?
+    let space: (any SpaceReportingHandler)?
     private let currentByteCount: Atomic<UInt64>
 
     private init(_ handler: Handler, _ instance: any HandlerDescription, byteCount: UInt64) {
         self.handler = handler
         resizing = instance as? any ResizingHandler
         health = instance as? any HealthReportingHandler
+        space = instance as? any SpaceReportingHandler
         currentByteCount = Atomic(byteCount)
     }
 

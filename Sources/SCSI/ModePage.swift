@@ -8,10 +8,9 @@ public enum ModePageControl: UInt8, Sendable {
     case saved = 3
 }
 
-/// One mode page: its current values, its defaults, and the bits that MODE SELECT may change.
+/// One mode page: its current values, its defaults, the bits that MODE SELECT may change, and what of it is saved.
 ///
-/// All three are whole pages, header included, so that byte numbers are those of the standard's tables.
-/// PS is zero: no page is saved.
+/// All of them are whole pages, header included, so that byte numbers are those of the standard's tables.
 public struct ModePage: Equatable, Sendable {
     /// PAGE CODE, 6 bits.
     public let code: UInt8
@@ -21,8 +20,13 @@ public struct ModePage: Equatable, Sendable {
     public private(set) var defaults: [UInt8]
     /// Ones where a bit can change; the header as in the page itself.
     public private(set) var changeable: [UInt8]
+    /// What was saved last; nil: nothing ever was.
+    public private(set) var saved: [UInt8]?
+    /// PS: MODE SELECT can save the page.
+    public private(set) var isSavable = false
 
     private static let subpageFormat: UInt8 = 0x40
+    private static let parametersSavable: UInt8 = 0x80
 
     /// `defaults`: the bytes behind the header; they are the current values as well. Nothing is changeable yet.
     public init(code: UInt8, subpage: UInt8 = 0, defaults body: [UInt8]) {
@@ -43,12 +47,41 @@ public struct ModePage: Equatable, Sendable {
     /// Bytes before the first parameter.
     public var headerByteCount: Int { subpage == 0 ? 2 : 4 }
 
-    /// The page as MODE SENSE returns it. Saved values are the caller's to refuse; here they are the current ones.
+    /// The page as MODE SENSE returns it. Where nothing was saved the saved values are the defaults, which a reset brings
+    /// back as well.
     public func bytes(_ control: ModePageControl) -> [UInt8] {
-        switch control {
-        case .current, .saved: current
-        case .changeable: changeable
-        case .default: defaults
+        var bytes =
+            switch control {
+            case .current: current
+            case .changeable: changeable
+            case .default: defaults
+            case .saved: saved ?? defaults
+            }
+        if isSavable { bytes[0] |= Self.parametersSavable }
+        return bytes
+    }
+
+    /// Whether MODE SELECT may change some bit of the page.
+    var isChangeable: Bool { changeable.dropFirst(headerByteCount).contains { $0 != 0 } }
+
+    mutating func setSavable() { isSavable = true }
+
+    /// Takes the changeable bits of `page`, whole, as saved values. A page of another length was saved by another
+    /// version, and is left alone.
+    mutating func setSaved(_ page: [UInt8]) {
+        guard page.count == byteCount else { return }
+        var new = defaults
+        for index in headerByteCount..<byteCount {
+            new[index] = new[index] & ~changeable[index] | page[index] & changeable[index]
+        }
+        saved = new
+    }
+
+    /// What a reset does: current values are the saved ones, or the defaults where there are none.
+    mutating func restore() {
+        let restored = saved ?? defaults
+        for index in headerByteCount..<byteCount {
+            current[index] = current[index] & ~changeable[index] | restored[index] & changeable[index]
         }
     }
 
@@ -107,6 +140,8 @@ public struct ModeBit: Equatable, Sendable {
     public static let softwareWriteProtect = ModeBit(pageCode: ModePageCode.control, byte: 4, mask: 0x08)
     /// TAS of the Control mode page: commands aborted by another nexus end with TASK ABORTED.
     public static let taskAbortedStatus = ModeBit(pageCode: ModePageCode.control, byte: 5, mask: 0x40)
+    /// ATO of the Control mode page: application tags are the initiator's own.
+    public static let applicationTagOwner = ModeBit(pageCode: ModePageCode.control, byte: 5, mask: 0x80)
     /// AWRE and ARRE of the Read-Write Error Recovery mode page.
     public static let automaticWriteReallocation = ModeBit(
         pageCode: ModePageCode.readWriteErrorRecovery, byte: 2, mask: 0x80)

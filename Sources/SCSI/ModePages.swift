@@ -29,6 +29,30 @@ public struct ModePages: Equatable, Sendable {
         set { pages[position(of: bit)].setCurrent(bit, newValue) }
     }
 
+    // MARK: - Saved values
+
+    /// Some page can be saved.
+    public var canSave: Bool { pages.contains(where: \.isSavable) }
+
+    /// Pages of which something can change can be saved as well; `saved` is what was saved of them.
+    public mutating func makeSavable(_ saved: [SavedModePage]) {
+        for index in pages.indices where pages[index].isChangeable {
+            pages[index].setSavable()
+            let known = saved.first { $0.code == pages[index].code && $0.subpage == pages[index].subpage }
+            if let known { pages[index].setSaved(known.bytes) }
+        }
+    }
+
+    /// The current values of all pages that can be saved.
+    public var savable: [SavedModePage] {
+        pages.filter(\.isSavable).map { SavedModePage(code: $0.code, subpage: $0.subpage, bytes: $0.current) }
+    }
+
+    /// What a reset does to the current values (SPC-4 7.5): saved values, or defaults where nothing was saved.
+    public mutating func restore() {
+        for index in pages.indices { pages[index].restore() }
+    }
+
     private func position(of bit: ModeBit) -> Int {
         guard let position = pages.firstIndex(where: { $0.code == bit.pageCode && $0.subpage == 0 }) else {
             preconditionFailure("no such mode page")
@@ -55,6 +79,19 @@ public struct ModePages: Equatable, Sendable {
         }
         guard !found.isEmpty else { throw .invalidFieldInCDB(byte: 3) }
         return found
+    }
+}
+
+/// The values of a mode page as they are saved: the whole page.
+public struct SavedModePage: Codable, Equatable, Sendable {
+    public var code: UInt8
+    public var subpage: UInt8
+    public var bytes: [UInt8]
+
+    public init(code: UInt8, subpage: UInt8, bytes: [UInt8]) {
+        self.code = code
+        self.subpage = subpage
+        self.bytes = bytes
     }
 }
 

@@ -18,9 +18,9 @@ public struct ModeSelectRequest: Equatable, Sendable {
         parameterListLength = isTenByte ? Int(cdb.uint16(at: 7)) : Int(cdb[4])
     }
 
-    /// Throws INVALID FIELD IN CDB for SP (nothing is ever saved), and for a list in a vendor's own format.
-    public func check() throws(SenseData) {
-        guard !savesPages else { throw .invalidFieldInCDB(byte: 1, bit: 0) }
+    /// Throws INVALID FIELD IN CDB for SP where nothing can be saved, and for a list in a vendor's own format.
+    public func check(canSave: Bool) throws(SenseData) {
+        guard canSave || !savesPages else { throw .invalidFieldInCDB(byte: 1, bit: 0) }
         guard isPageFormat || parameterListLength == 0 else { throw .invalidFieldInCDB(byte: 1, bit: 4) }
     }
 }

@@ -70,11 +70,11 @@ public struct ModeParameterData: Equatable, Sendable {
     private static let longLBA: UInt8 = 0x01
 
     /// Writes what `request` asks for. Throws, with nothing written, SAVING PARAMETERS NOT SUPPORTED for saved
-    /// values, and INVALID FIELD IN CDB for a page or subpage that is not there.
+    /// values where no page can be saved, and INVALID FIELD IN CDB for a page or subpage that is not there.
     public func write(
         _ request: ModeSenseRequest, to writer: inout ParameterDataWriter
     ) throws(SenseData) {
-        guard request.control != .saved else { throw .savingParametersNotSupported }
+        guard request.control != .saved || pages.canSave else { throw .savingParametersNotSupported }
         let pages = try pages.pages(code: request.pageCode, subpage: request.subpageCode)
 
         let isLong = request.acceptsLongLBA && !request.disablesBlockDescriptors

@@ -48,11 +48,15 @@ public struct PersistentReserveOutParameterList: Equatable, Sendable {
     public var persistsThroughPowerLoss: Bool
     /// With SPEC_I_PT: the initiator ports to register besides the one that sent the command.
     public var initiatorPorts: [TransportID]?
+    /// Where in the list each of them begins, bytes.
+    public private(set) var initiatorPortOffsets: [Int] = []
 
     /// Bytes of the list without TransportIDs.
     public static let byteCount = 24
     /// TransportIDs that one list may hold; more are refused with INSUFFICIENT REGISTRATION RESOURCES.
     public static let maximumTransportIDCount = 128
+    /// Bytes of the longest list that can hold so many.
+    public static let maximumByteCount = transportIDsOffset + maximumTransportIDCount * TransportID.maximumByteCount
 
     private static let flagsOffset = 20
     private static let transportIDsLengthOffset = 24
@@ -80,22 +84,24 @@ public struct PersistentReserveOutParameterList: Equatable, Sendable {
         guard serviceAction == .register else {
             throw .invalidFieldInParameterList(byte: Self.flagsOffset, bit: 3)
         }
-        initiatorPorts = try Self.readTransportIDs(bytes)
+        (initiatorPorts, initiatorPortOffsets) = try Self.readTransportIDs(bytes)
     }
 
-    private static func readTransportIDs(_ bytes: RawSpan) throws(SenseData) -> [TransportID] {
+    private static func readTransportIDs(_ bytes: RawSpan) throws(SenseData) -> ([TransportID], offsets: [Int]) {
         guard bytes.byteCount >= transportIDsOffset,
             bytes.byteCount - transportIDsOffset == Int(bytes.uint32(at: transportIDsLengthOffset))
         else { throw .parameterListLengthError }
         var identifiers: [TransportID] = []
+        var offsets: [Int] = []
         var offset = transportIDsOffset
         while offset < bytes.byteCount {
             guard identifiers.count < maximumTransportIDCount else { throw .insufficientRegistrationResources }
             let (identifier, byteCount) = try TransportID.read(from: bytes, at: offset)
             identifiers.append(identifier)
+            offsets.append(offset)
             offset += byteCount
         }
-        return identifiers
+        return (identifiers, offsets)
     }
 }
 
@@ -113,7 +119,7 @@ public struct RegisterAndMoveParameterList: Equatable, Sendable {
     public var relativeTargetPort: UInt16
     public var initiatorPort: TransportID
 
-    private static let transportIDOffset = 24
+    public static let transportIDOffset = 24
 
     /// Reads the list in `bytes`, all of PARAMETER LIST LENGTH bytes.
     ///

@@ -15,6 +15,8 @@ public struct ReadCapacityData: Equatable, Sendable {
     public var isProvisioned = false
     /// LBPRZ: unmapped blocks read as zeroes.
     public var unmappedReadsZero = false
+    /// PROT_EN and P_TYPE; nil: no protection information.
+    public var protection: ProtectionType?
     /// LOWEST ALIGNED LOGICAL BLOCK ADDRESS, 14 bits.
     public var lowestAlignedLBA: UInt16 = 0
 
@@ -35,8 +37,9 @@ public struct ReadCapacityData: Equatable, Sendable {
     public func write16(to writer: inout ParameterDataWriter) {
         writer.append(lastLBA)
         writer.append(blockByteCount)
-        writer.append(UInt8(0))  // RC_BASIS, P_TYPE and PROT_EN: no zones, no protection information
-        writer.append(physicalBlockExponent & 0x0F)
+        // RC_BASIS 00b: no zones. P_TYPE in bits 3 to 1, PROT_EN in bit 0.
+        writer.append(protection.map { $0.protectionTypeField << 1 | 0x01 } ?? 0)
+        writer.append(physicalBlockExponent & 0x0F)  // P_I_EXPONENT 0: one tuple for each block
         let provisioning: UInt16 = (isProvisioned ? 0x8000 : 0) | (unmappedReadsZero ? 0x4000 : 0)
         writer.append(provisioning | lowestAlignedLBA & 0x3FFF)
         writer.appendZeroes(16)

@@ -18,11 +18,39 @@ public struct TransportID: Hashable, Sendable {
     /// The greatest: 223 bytes of iSCSI name, separator, 12 digits and a zero, up to a multiple of four.
     private static let maximumNameByteCount = 244
     private static let portFormat: UInt8 = 1
+    /// Bytes of the longest TransportID.
+    public static let maximumByteCount = headerByteCount + maximumNameByteCount
 
     /// Names a port when `iSCSIName` holds the separator, otherwise a device.
     public init(iSCSIName: String) {
         name = iSCSIName
         isPort = Self.holdsSeparator(iSCSIName)
+    }
+
+    private static let isidDigitCount = 12
+
+    /// The initiator port's name as sessions are named: the ISID in 12 lower-case digits, whatever form the initiator
+    /// wrote it in. Nil for a device's name, and for an ISID that is none.
+    public var portName: String? {
+        let bytes = Array(name.utf8)
+        let separator = Array(Self.separator.utf8)
+        guard isPort, bytes.count > separator.count,
+            let start = (0...bytes.count - separator.count).last(where: {
+                Array(bytes[$0..<$0 + separator.count]) == separator
+            })
+        else { return nil }
+        let digits = bytes[(start + separator.count)...]
+        guard start > 0, (1...Self.isidDigitCount).contains(digits.count),
+            digits.allSatisfy({ UInt8(ascii: "0") <= $0 && $0 <= UInt8(ascii: "9") || Self.isLetterDigit($0) }),
+            let isid = UInt64(String(decoding: digits, as: UTF8.self), radix: 16)
+        else { return nil }
+        let text = String(isid, radix: 16)
+        let zeroes = String(repeating: "0", count: Self.isidDigitCount - text.utf8.count)
+        return String(decoding: bytes[..<start], as: UTF8.self) + Self.separator + zeroes + text
+    }
+
+    private static func isLetterDigit(_ byte: UInt8) -> Bool {
+        UInt8(ascii: "a") <= byte | 0x20 && byte | 0x20 <= UInt8(ascii: "f")
     }
 
     private static func holdsSeparator(_ name: String) -> Bool {

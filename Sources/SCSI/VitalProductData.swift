@@ -15,6 +15,9 @@ public struct VitalProductData: Equatable, Sendable {
         case unitSerialNumber(String)
         case deviceIdentification([DesignationDescriptor])
         case extendedInquiryData(ExtendedInquiryData)
+        case thirdPartyCopy(ThirdPartyCopyPage)
+        case modePagePolicy([ModePagePolicy])
+        case ports([SCSIPortDescription])
         case blockLimits(BlockLimits)
         case blockDeviceCharacteristics(BlockDeviceCharacteristics)
         case logicalBlockProvisioning(LogicalBlockProvisioning)
@@ -24,6 +27,9 @@ public struct VitalProductData: Equatable, Sendable {
             case .unitSerialNumber: .unitSerialNumber
             case .deviceIdentification: .deviceIdentification
             case .extendedInquiryData: .extendedInquiryData
+            case .thirdPartyCopy: .thirdPartyCopy
+            case .modePagePolicy: .modePagePolicy
+            case .ports: .ports
             case .blockLimits: .blockLimits
             case .blockDeviceCharacteristics: .blockDeviceCharacteristics
             case .logicalBlockProvisioning: .logicalBlockProvisioning
@@ -36,6 +42,9 @@ public struct VitalProductData: Equatable, Sendable {
             case .unitSerialNumber(let serial): writer.append(ascii: serial, fieldByteCount: serial.utf8.count)
             case .deviceIdentification(let descriptors): for each in descriptors { each.write(to: &writer) }
             case .extendedInquiryData(let page): page.writeBody(to: &writer)
+            case .thirdPartyCopy(let page): page.writeBody(to: &writer)
+            case .modePagePolicy(let policies): for each in policies { each.write(to: &writer) }
+            case .ports(let ports): for each in ports { each.write(to: &writer) }
             case .blockLimits(let page): page.writeBody(to: &writer)
             case .blockDeviceCharacteristics(let page): page.writeBody(to: &writer)
             case .logicalBlockProvisioning(let page): page.writeBody(to: &writer)
@@ -49,6 +58,9 @@ public struct VitalProductData: Equatable, Sendable {
         case unitSerialNumber = 0x80
         case deviceIdentification = 0x83
         case extendedInquiryData = 0x86
+        case thirdPartyCopy = 0x8F
+        case modePagePolicy = 0x87
+        case ports = 0x88
         case blockLimits = 0xB0
         case blockDeviceCharacteristics = 0xB1
         case logicalBlockProvisioning = 0xB2
@@ -82,6 +94,10 @@ public struct VitalProductData: Equatable, Sendable {
 
 /// Extended INQUIRY Data VPD page 86h (SPC-4 7.8.7).
 public struct ExtendedInquiryData: Equatable, Sendable {
+    /// SPT; nil: no protection information.
+    public var protection: ProtectionType?
+    /// GRD_CHK, APP_CHK, REF_CHK: what is checked when blocks are read.
+    public var protectionChecks: ProtectionChecks = []
     /// GROUP_SUP: GROUP NUMBER fields have a meaning.
     public var supportsGrouping = false
     /// PRIOR_SUP
@@ -104,7 +120,11 @@ public struct ExtendedInquiryData: Equatable, Sendable {
 
     fileprivate func writeBody(to writer: inout ParameterDataWriter) {
         let start = writer.byteCount
-        writer.append(UInt8(0))  // no microcode activation, no protection
+        // ACTIVATE_MICROCODE 00b
+        writer.append(
+            (protection?.supportedTypesField ?? 0) << 3 | .bit(protectionChecks.contains(.guardTag), 2)
+                | .bit(protectionChecks.contains(.applicationTag), 1)
+                | .bit(protectionChecks.contains(.referenceTag), 0))
         writer.append(
             .bit(supportsGrouping, 4) | .bit(supportsPriority, 3) | .bit(supportsHeadOfQueue, 2)
                 | .bit(supportsOrdered, 1) | .bit(supportsSimple, 0))

@@ -32,6 +32,9 @@ public protocol BlockDevice: AnyObject, Sendable {
     /// Whether `submit` of a write takes its data before it returns, from memory of any alignment. Does not change.
     var copiesWrites: Bool { get }
 
+    /// The storage behind the medium, as it was when the device last looked; nil where it cannot be told. Never blocks.
+    var mappingResources: MappingResources? { get }
+
     /// The end of `request`, which was submitted and may end at any moment, is wanted soon: its task was aborted. Best
     /// effort: it ends once, as ever, and until then its buffer is in use. In the thread of its loop. Never blocks.
     func cancel(_ request: BlockRequest)
@@ -44,6 +47,7 @@ extension BlockDevice {
     public var canMapReads: Bool { false }
     public func mapRead(byteOffset: UInt64, byteCount: Int) -> UnsafeRawPointer? { nil }
     public var copiesWrites: Bool { false }
+    public var mappingResources: MappingResources? { nil }
     public func cancel(_ request: BlockRequest) {}
     public func cancelIfOverdue(_ request: BlockRequest) {}
 }
@@ -89,6 +93,19 @@ public struct BlockDeviceFeatures: Sendable, Equatable {
     }
 
     public init() {}
+}
+
+/// The storage behind a thin medium (SBC-4 4.7.3.7).
+public struct MappingResources: Sendable, Equatable {
+    /// Bytes of the medium that are mapped.
+    public var usedByteCount: UInt64
+    /// Bytes of the medium that are not mapped, and for which there is storage.
+    public var availableByteCount: UInt64
+
+    public init(usedByteCount: UInt64, availableByteCount: UInt64) {
+        self.usedByteCount = usedByteCount
+        self.availableByteCount = availableByteCount
+    }
 }
 
 /// How a block request ended.

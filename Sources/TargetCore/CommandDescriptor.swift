@@ -34,6 +34,8 @@ public final class CommandDescriptor: Sendable {
         public static let namesOneExtent = Traits(rawValue: 1 << 6)
         /// Claims its blocks itself (`ITNexus.holdsAlone`).
         public static let claimsExtent = Traits(rawValue: 1 << 7)
+        /// Writes, and tells the unit's tokens itself which blocks (`TokenStore.revoke`).
+        public static let revokesTokens = Traits(rawValue: 1 << 12)
     }
 
     /// Checks the CDB, and says how many bytes the command moves. Must not touch the medium.

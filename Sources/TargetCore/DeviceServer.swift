@@ -16,11 +16,12 @@ extension ITNexus {
     private func admit(_ task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> Admission {
         task.unit = Borrowed(unit)
         let opcode = task.cdb.opcode
-        if unit.attentions.isAny, !Self.passesUnitAttention(opcode), let attention = unit.attentions.takeFirst() {
+        if unit.attentions.isAny, !Self.passesUnitAttention(opcode), let attention = unit.takeAttention() {
             throw attention.sense
         }
         if task.attribute == .aca { throw SenseData(.illegalRequest, .invalidMessageError) }
 
+        if unit.unit.conditions.contains(.asymmetric) { try unit.checkAccessState(task.cdb) }
         if unit.unit.features.passthrough != .none, Self.isOffered(opcode, to: unit) {
             try admitOffered(task, unit)
         } else {
@@ -116,15 +117,5 @@ extension ITNexus {
         plan.isMapped = false
         plan.takesDataAtOnce = false
         task.plan = plan
-    }
-}
-
-extension TaskOrdering {
-    init(_ attribute: TaskAttribute) {
-        switch attribute {
-        case .simple, .aca: self = .simple
-        case .ordered: self = .ordered
-        case .headOfQueue: self = .headOfQueue
-        }
     }
 }

@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
+public import SCSI
 import Synchronization
 
 /// What of a logical unit outlives the process. Everything is optional, so that a file of an earlier version can be
 /// read.
 public struct DurableUnitState: Codable, Equatable, Sendable {
+    /// While APTPL is one.
+    public var reservations: DurableReservations?
+
+    /// Saved mode pages (SPC-4 7.5); nil: none was saved.
+    public var modePages: [SavedModePage]?
+
     public init() {}
+
+    /// Whether the parts agree with each other: what was read may come from anywhere.
+    public var isWhole: Bool { reservations?.isWhole ?? true }
 }
 
 /// A place on stable storage for the state of one logical unit.

@@ -99,12 +99,24 @@ extension ITNexus {
         return range
     }
 
+    /// Before the first step of a command that writes, while tokens live that a write ends. Without a row nobody knows
+    /// what a command does.
+    func revokeTokens(_ task: SCSITask, _ unit: NexusUnit) {
+        if let row = task.descriptor?.object {
+            guard row.traits.contains(.writesMedium) else { return }
+            // A store to which the command is offered does not tell.
+            if row.traits.contains(.revokesTokens), !task.isOffered { return }
+        }
+        if let extent = Self.extent(of: task) { unit.unit.tokens.revoke(extent) }
+    }
+
     /// Takes back the claim of a task that waits for it.
     func withdrawExtentClaim(of task: SCSITask) -> Bool {
-        guard task.extentClaim == .waiting, let unit = task.unit?.object.unit,
+        guard task.extentClaim == .waiting, let unit = task.copy?.awaitedUnit ?? task.unit?.object.unit,
             unit.extents.withdraw(task.request)
         else { return false }
-        task.extentClaim = .none
+        // A copy may hold others, which it gives back when it leaves.
+        task.extentClaim = task.copy == nil ? .none : .held
         return true
     }
 }

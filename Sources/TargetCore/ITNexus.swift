@@ -153,6 +153,11 @@ public final class ITNexus {
         return links[index]
     }
 
+    /// Takes back a condition that all units of the target have been told of, or that is true no more.
+    func clearAttentions(_ attention: UnitAttention) {
+        for unit in presentUnits { unit.attentions.clear(attention) }
+    }
+
     var presentUnits: [NexusUnit] { units.compactMap { $0 } }
 
     // MARK: - The end

@@ -23,10 +23,14 @@ public final class LogicalUnit: Sendable {
 
     let options: LogicalUnitOptions
     let modes: ModeState
-    let reservations = Reservations()
+    let reservations: Reservations
+    let ports = UnitPorts()
+    let turns = UnitTurns()
     let conditions: UnitConditions
     let extents: ExtentGuard
+    let tokens: TokenStore
     let durable: DurableUnit
+    let portGroups: TargetPortGroups
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -35,8 +39,11 @@ public final class LogicalUnit: Sendable {
         self.device = device
         self.options = options
         conditions = UnitConditions()
+        portGroups = TargetPortGroups(options.asymmetricAccess, conditions: conditions)
         extents = ExtentGuard(conditions: conditions)
+        tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)
+        reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
         self.identity = identity
         features = device.features
         blockByteCount = device.blockByteCount
@@ -46,6 +53,7 @@ public final class LogicalUnit: Sendable {
         let byDevice = UInt64(device.features.maximumTransferBlockCount)
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
         modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
+        ModeCommands.restore(self)
     }
 
     /// Logical blocks of the medium now, no more than keeps every byte offset within an Int64.
@@ -105,6 +113,11 @@ public final class LogicalUnit: Sendable {
 
     // MARK: - Nexuses
 
+    /// The unit is in `target`, whose port has this RELATIVE TARGET PORT IDENTIFIER.
+    func isReached(through port: UInt16, of target: String) {
+        if let old = ports.add(port, of: target) { reservations.renumber(port: old, as: port) }
+    }
+
     func attach(_ attachment: UnitAttachment) {
         attachments.withLock { $0.append(attachment) }
     }
@@ -125,7 +138,7 @@ public final class LogicalUnit: Sendable {
     /// reservation by RESERVE. Persistent reservations stay.
     func resetState() {
         reservations.releaseReserve(of: nil)
-        modes.restoreDefaults()
+        ModeCommands.restore(self)
         isStopped = false
     }
 }

@@ -9,8 +9,15 @@ public struct LogicalUnitOptions: Sendable {
     public var isRemovable = false
     /// Bytes of a physical block, a power of two times the logical block; nil: one logical block.
     public var physicalBlockByteCount: Int?
+    /// Who reaches the unit how, through target port groups.
+    public var asymmetricAccess = AsymmetricAccessOptions()
     /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.
     public var store: (any DurableStore)?
+    /// Seconds since some moment, never less than before: by it ROD tokens expire. From any thread.
+    public var monotonicSeconds: @Sendable () -> UInt64 = { LogicalUnitOptions.elapsedSeconds }
+
+    private static let start = ContinuousClock.now
+    private static var elapsedSeconds: UInt64 { UInt64(clamping: (ContinuousClock.now - start).components.seconds) }
 
     public init() {}
 }

@@ -11,6 +11,7 @@ final class ModeState: Sendable {
     private static let writeCacheBit: UInt8 = 1 << 0
     private static let descriptorSenseBit: UInt8 = 1 << 1
     private static let softwareWriteProtectBit: UInt8 = 1 << 2
+    private static let taskAbortedStatusBit: UInt8 = 1 << 3
 
     init(writeCacheEnabled: Bool) {
         defaults = writeCacheEnabled ? Self.writeCacheBit : 0
@@ -24,12 +25,16 @@ final class ModeState: Sendable {
     /// SWP of the Control mode page.
     var isSoftwareWriteProtected: Bool { isSet(Self.softwareWriteProtectBit) }
 
+    /// TAS of the Control mode page: tasks that another nexus aborts end with TASK ABORTED.
+    var reportsTaskAborted: Bool { isSet(Self.taskAbortedStatusBit) }
+
     var isDefaultWriteCacheEnabled: Bool { defaults & Self.writeCacheBit != 0 }
 
-    func set(writeCache: Bool, descriptorSense: Bool, softwareWriteProtect: Bool) {
+    func set(writeCache: Bool, descriptorSense: Bool, softwareWriteProtect: Bool, taskAbortedStatus: Bool) {
         let new =
             (writeCache ? Self.writeCacheBit : 0) | (descriptorSense ? Self.descriptorSenseBit : 0)
             | (softwareWriteProtect ? Self.softwareWriteProtectBit : 0)
+            | (taskAbortedStatus ? Self.taskAbortedStatusBit : 0)
         bits.store(new, ordering: .relaxed)
     }
 

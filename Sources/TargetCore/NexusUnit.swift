@@ -11,8 +11,12 @@ final class NexusUnit {
     /// What the logical unit knows of this nexus; nil while it is not attached.
     private(set) var attachment: UnitAttachment?
     let isAbsent: Bool
+    /// The target port group through which the nexus reaches the unit.
+    let portGroup: TargetPortGroup?
     unowned let nexus: ITNexus
     let taskSet = TaskSet()
+    /// Third-party copies, by their list identifiers.
+    var copies = CopyRecords()
     /// In the chain of units to whose devices this turn has submitted requests.
     var isTouched = false
     var nextTouched: NexusUnit?
@@ -22,6 +26,7 @@ final class NexusUnit {
         self.nexus = nexus
         table = .directAccess
         isAbsent = false
+        portGroup = unit.portGroups.group(nexus.target.portGroup)
     }
 
     /// Stands for the numbers that name no logical unit.
@@ -30,6 +35,15 @@ final class NexusUnit {
         self.nexus = nexus
         table = .absentUnit
         isAbsent = true
+        portGroup = nil
+    }
+
+    /// The unit attention condition to be reported now; reporting clears it. REPORTED LUNS DATA HAS CHANGED is about
+    /// the target, and told once by one of its units (LUICLR one).
+    func takeAttention() -> UnitAttention? {
+        let attention = attentions.takeFirst()
+        if attention == .reportedLUNsDataHasChanged { nexus.clearAttentions(.reportedLUNsDataHasChanged) }
+        return attention
     }
 
     func attach() {

@@ -54,9 +54,16 @@ extension ITNexus {
     /// Aborts the affected tasks of `units` (SAM-5 7.2 and on). `completion` is called, perhaps
     /// before this returns, when each of them has ended: none can touch a medium or its buffer any more. Tasks that
     /// gather data or wait for others end at once; those whose request is in a device end when it has completed.
-    func abort(_ affectedTasks: AffectedTasks, of units: [NexusUnit], completion: @escaping () -> Void) {
+    /// `byAnotherNexus`: the initiator did not ask for it, and is told if TAS is one.
+    func abort(
+        _ affectedTasks: AffectedTasks, of units: [NexusUnit], byAnotherNexus: Bool = false,
+        completion: @escaping () -> Void
+    ) {
         let affected = units.flatMap { $0.taskSet.tasks.filter(affectedTasks.contains) }
-        for task in affected { task.isAborted = true }
+        for task in affected where !task.isAborted {
+            task.isAborted = true
+            task.reportsAbort = byAnotherNexus && task.unit?.object.unit.modes.reportsTaskAborted ?? false
+        }
         for unit in units {
             // Those in a device end when it says so: that it need not go on may hasten it.
             for task in affected where task.unit?.object === unit {
@@ -86,7 +93,7 @@ extension ITNexus {
     private func canEndNow(_ task: SCSITask) -> Bool {
         switch task.state {
         case .awaitingData, .blocked: true
-        case .waiting: withdrawExtentClaim(of: task)
+        case .waiting: withdrawExtentClaim(of: task) || withdrawTurn(of: task)
         case .enabled, .finished, .free: false
         }
     }

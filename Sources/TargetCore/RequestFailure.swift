@@ -28,7 +28,7 @@ struct RequestFailure {
         }
     }
 
-    private init(sense: SenseData) {
+    init(sense: SenseData) {
         self.init(status: .checkCondition, sense: sense)
     }
 

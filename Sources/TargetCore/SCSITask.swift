@@ -99,12 +99,18 @@ public final class SCSITask {
     var ordering = TaskOrdering.simple
     var state = State.free
     var isAborted = false
+    /// Aborted by another nexus while TAS was one: TASK ABORTED tells its initiator.
+    var reportsAbort = false
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
     /// What the task has of its unit's extent guard.
     var extentClaim = ExtentClaim.none
+    /// What the task has of its unit's turns.
+    var turn = Turn.none
     /// The device of a request that does not go to the unit's own.
     var otherDevice: (any BlockDevice)?
+    /// A third-party copy, with all that it is about.
+    var copy: CopyOperation?
     /// The row waited for a save, which did not come about.
     var hasFailedToSave = false
     /// Raw CDBs of a pass-through store: whether the command is to be offered as it came before `descriptor` runs it,
@@ -124,6 +130,10 @@ public final class SCSITask {
         case held
         /// Exclusive, and nobody else touches the blocks.
         case quiet
+    }
+
+    enum Turn: UInt8 {
+        case none, waiting, held
     }
 
     enum State: UInt8 {
@@ -161,9 +171,12 @@ public final class SCSITask {
         toInitiatorByteCount = 0
         receivedByteCount = 0
         isAborted = false
+        reportsAbort = false
         hasUnsettledRequest = false
         extentClaim = .none
+        turn = .none
         if otherDevice != nil { otherDevice = nil }
+        if copy != nil { copy = nil }
         hasFailedToSave = false
         isOffered = false
         refusal = nil

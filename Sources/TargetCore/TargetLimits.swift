@@ -30,6 +30,29 @@ public enum TargetLimits {
     /// Bytes of the longest answer that is no medium data.
     public static let responseByteCount = 64 << 10
 
+    /// CSCD descriptors and segment descriptors of one EXTENDED COPY: its parameter list is read whole.
+    public static let copyTargetCount = 16
+    public static let copySegmentCount = 64
+
+    /// Copies of one I_T_L nexus that are under way: each has working memory.
+    public static let concurrentCopyCount = 16
+
+    /// Copies of one I_T_L nexus that can be asked about by their list identifiers.
+    public static let copyRecordCount = 32
+
+    /// ROD tokens of one logical unit that live: a write looks at each of them.
+    public static let tokenCount = 64
+
+    /// Block device range descriptors of one POPULATE TOKEN or WRITE USING TOKEN.
+    public static let tokenRangeCount = 64
+
+    /// Bytes that one token stands for, and one WRITE USING TOKEN writes: bounds the time of one command.
+    public static let tokenByteCount = 64 << 20
+
+    /// How long a token is kept that nobody uses; seconds.
+    public static let defaultTokenInactivitySeconds: UInt32 = 60
+    public static let maximumTokenInactivitySeconds: UInt32 = 600
+
     /// Logical units of one target: the flat space addressing method reaches so far (SAM-5 4.7.6.4).
     public static let logicalUnitCount = 16384
 

@@ -96,17 +96,20 @@ extension ITNexus {
 
     /// In the thread of this nexus's loop, asked by another.
     func abortAll(for unit: LogicalUnit, completion: @escaping () -> Void) {
-        abort(.all, of: presentUnits.filter { $0.unit === unit }, completion: completion)
+        abort(.all, of: presentUnits.filter { $0.unit === unit }, byAnotherNexus: true, completion: completion)
     }
 
     /// In the thread of this nexus's loop: another nexus clears the tasks of this one for `unit`. With TAS zero the
     /// initiator learns of it by a unit attention, where there was a task.
     func abortCleared(for unit: LogicalUnit, except exempt: SCSITask?, completion: @escaping () -> Void) {
         let affected = presentUnits.filter { $0.unit === unit }
-        for unit in affected where exempt == nil && unit.taskSet.count > 0 {
+        let isTold = unit.modes.reportsTaskAborted
+        for unit in affected where exempt == nil && !isTold && unit.taskSet.count > 0 {
             unit.attentions.post(.commandsClearedByAnotherInitiator)
         }
-        abort(exempt.map(AffectedTasks.allBut) ?? .all, of: affected, completion: completion)
+        abort(
+            exempt.map(AffectedTasks.allBut) ?? .all, of: affected, byAnotherNexus: exempt == nil,
+            completion: completion)
     }
 
     /// I_T NEXUS RESET (SAM-5 7.6): as if the nexus had been lost, but it stays.

@@ -78,6 +78,19 @@ extension SCSITask {
         unsafe UnsafeRawBufferPointer(rebasing: buffer[..<byteCount]).allSatisfy { $0 == 0 }
     }
 
+    /// ORs `byteCount` bytes of working memory into the data at `offset`.
+    func orWork(intoDataAt offset: Int, byteCount: Int) {
+        let data = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[offset..<offset + byteCount])
+        let work = unsafe UnsafeRawBufferPointer(rebasing: buffer[plan.workOffset..<plan.workOffset + byteCount])
+        // Safe: within both slices, which have the same size; blocks are multiples of a word.
+        for start in stride(from: 0, to: byteCount, by: 8) {
+            let word =
+                unsafe data.loadUnaligned(fromByteOffset: start, as: UInt64.self)
+                | work.loadUnaligned(fromByteOffset: start, as: UInt64.self)
+            unsafe data.storeBytes(of: word, toByteOffset: start, as: UInt64.self)
+        }
+    }
+
     /// Word by word, then the bytes of the first word that differs. Both have the same size.
     private static func firstDifference(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int? {
         var offset = 0

@@ -14,6 +14,7 @@ extension ITNexus {
         case .waiting:
             task.state = .enabled
             if task.extentClaim == .waiting { task.extentClaim = .held }
+            if task.turn == .waiting { task.turn = .held }
         case .free, .awaitingData, .blocked, .finished:
             return
         }
@@ -75,11 +76,20 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        if task.step == 0, unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return .wait }
+        if task.step == 0, unit.unit.conditions.contains([.extentsGuarded, .tokensWatched]), !mayBegin(task, unit) {
+            return .wait
+        }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
         guard let row = task.descriptor else { throw .internalTargetFailure }
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
+    }
+
+    /// False: the task waits for an atomic command. Tokens are looked at when it has its turn.
+    private func mayBegin(_ task: SCSITask, _ unit: NexusUnit) -> Bool {
+        if unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
+        if unit.unit.conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
+        return true
     }
 
     /// Hands the CDB to the store as it came. When it ends well, so does the command.
@@ -122,11 +132,12 @@ extension ITNexus {
         case .notHandled where task.isOffered:
             task.isOffered = false
             return true
-        case .failedWithStoreSense where SenseData(task.request.storeSense) != nil:
+        case .failedWithStoreSense where task.copy == nil && SenseData(task.request.storeSense) != nil:
             task.storeSense = task.request.storeSense
             finish(task, .checkCondition)
         case .miscompare, .failed, .notHandled, .failedWithStoreSense:
-            let failure = RequestFailure(task.request.outcome)
+            let outcome = RequestFailure(task.request.outcome)
+            let failure = task.copy?.failure(outcome) ?? outcome
             finish(task, failure.status, sense: failure.sense)
         }
         return false
@@ -141,12 +152,20 @@ extension ITNexus {
         port?.use { $0.port.taskFinished(task) }
     }
 
-    /// No status goes to the initiator, and whoever waits for the end of the task is told.
+    /// No status goes to the initiator, except TASK ABORTED where it is to know, and whoever waits for the end of the
+    /// task is told (SAM-5 5.6).
     func endAborted(_ task: SCSITask) {
         leave(task)
         for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
         task.state = .finished
-        port?.use { $0.port.taskAborted(task) }
+        if task.reportsAbort {
+            task.status = .taskAborted
+            task.sense = nil
+            task.toInitiatorByteCount = 0
+            port?.use { $0.port.taskFinished(task) }
+        } else {
+            port?.use { $0.port.taskAborted(task) }
+        }
         endQuietWaits()
     }
 
@@ -158,6 +177,11 @@ extension ITNexus {
         if task.extentClaim != .none {
             task.extentClaim = .none
             unit.unit.extents.release(task.request)
+            task.copy?.leave(task)
+        }
+        if task.turn != .none {
+            task.turn = .none
+            unit.unit.turns.giveBack(task.request)
         }
         unit.taskSet.remove(task)
         if !drains.isEmpty { leaveDrains(task) }

@@ -1,14 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The attribute by which a task is ordered: its own, unless the command is implicitly HEAD OF QUEUE.
-enum TaskOrdering: UInt8 {
-    case simple
-    case ordered
-    case headOfQueue
-    /// Runs at once and holds back nobody.
-    case implicitHeadOfQueue
-}
-
 /// The tasks of one I_T nexus for one logical unit, oldest first (SAM-5 8; the Control mode page says TST 001b).
 ///
 /// A list linked through the tasks, so that entering and leaving cost no memory. All of it belongs to the nexus's loop.
@@ -51,30 +42,36 @@ final class TaskSet {
         }
     }
 
-    /// Whether `task` must wait (SAM-5 8.6): SIMPLE for HEAD OF QUEUE and older ORDERED tasks, ORDERED for all
-    /// HEAD OF QUEUE and all older ones.
+    /// Whether `task` must wait, by the ordering matrix. A set of SIMPLE tasks alone, which is nearly every one, is not
+    /// gone through.
     func holdsBack(_ task: SCSITask) -> Bool {
         switch task.ordering {
-        case .headOfQueue, .implicitHeadOfQueue:
-            return false
-        case .simple:
-            return headOfQueueCount > 0 || orderedCount > 0 && hasOlderOrdered(task)
-        case .ordered:
-            return headOfQueueCount > 0 || task.olderInTaskSet != nil
+        case .headOfQueue, .implicitHeadOfQueue: false
+        case .simple: isOrdered && mustWait(task)
+        case .ordered: mustWait(task)
         }
+    }
+
+    private func mustWait(_ task: SCSITask) -> Bool {
+        var isOlder = true
+        var next = oldest?.object
+        while let other = next {
+            if other === task {
+                isOlder = false
+            } else {
+                switch task.ordering.waits(for: other.ordering) {
+                case .no: break
+                case .ifOlder: if isOlder { return true }
+                case .always: return true
+                }
+            }
+            next = other.youngerInTaskSet?.object
+        }
+        return false
     }
 
     /// Some task here is before or after others by its attribute.
     var isOrdered: Bool { orderedCount > 0 || headOfQueueCount > 0 }
-
-    private func hasOlderOrdered(_ task: SCSITask) -> Bool {
-        var older = task.olderInTaskSet?.object
-        while let candidate = older {
-            if candidate.ordering == .ordered { return true }
-            older = candidate.olderInTaskSet?.object
-        }
-        return false
-    }
 
     func block(_ task: SCSITask) {
         task.state = .blocked
@@ -86,8 +83,7 @@ final class TaskSet {
         guard blockedCount > 0, headOfQueueCount == 0 else { return nil }
         var next = oldest?.object
         while let task = next {
-            let isHeld = task.ordering == .ordered && task.olderInTaskSet != nil
-            if task.state == .blocked && !isHeld {
+            if task.state == .blocked, !mustWait(task) {
                 task.state = .enabled
                 blockedCount -= 1
                 return Borrowed(task)

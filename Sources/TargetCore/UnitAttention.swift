@@ -70,6 +70,10 @@ final class PendingUnitAttentions: Sendable {
         bits.bitwiseOr(attention.bit, ordering: .relaxed)
     }
 
+    func clear(_ attention: UnitAttention) {
+        bits.bitwiseAnd(~attention.bit, ordering: .relaxed)
+    }
+
     /// The condition to be reported next.
     var first: UnitAttention? {
         let pending = bits.load(ordering: .relaxed)

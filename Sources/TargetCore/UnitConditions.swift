@@ -19,7 +19,7 @@ final class UnitConditions: Sendable {
         static let sanitizing = Set(rawValue: 1 << 4)
         /// A SEND DIAGNOSTIC self-test is at work that keeps other commands out.
         static let selfTesting = Set(rawValue: 1 << 5)
-        /// Some target port group is not in the active/optimized state.
+        /// Some target port group is in a state that keeps commands out.
         static let asymmetric = Set(rawValue: 1 << 6)
         /// An atomic command holds blocks, or waits for them.
         static let extentsGuarded = Set(rawValue: 1 << 7)

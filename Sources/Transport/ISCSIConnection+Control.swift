@@ -65,12 +65,20 @@ extension ISCSIConnection {
                 managementWaits.removeAll { $0 === wait }
                 wait.timer.map(context.loop.cancel)
                 answer(tag, found ? .functionComplete : self.code(of: response, to: request)) {
-                    // RFC 7143 11.5.1: all sessions of the target end after a cold reset; this is ours.
-                    if code == .targetColdReset { self.closeAfterFlush() }
+                    if code == .targetColdReset { self.endSessionsOfTarget() }
                 }
             }
             limit(wait, tag: tag)
         }
+    }
+
+    /// After TARGET COLD RESET all sessions of the target end, this one once it has its response (RFC 7143 11.5.1).
+    private func endSessionsOfTarget() {
+        if let session {
+            let others = context.server.directory.handles(ofTarget: session.name.targetName, except: session.handle)
+            for other in others { other.terminate(reason: "an initiator has reset the target (TARGET COLD RESET)") }
+        }
+        closeAfterFlush()
     }
 
     /// Answers for commands that do not end: Function rejected, since nobody can say that they are gone. They stay

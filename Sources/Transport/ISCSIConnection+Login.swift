@@ -78,12 +78,12 @@ extension ISCSIConnection {
         // A third login of the same name ends this one, but must wait for the first session all the same.
         nonisolated(unsafe) let waiting = Succession()
         nonisolated(unsafe) let connection = self
-        handle.attach { done in
+        handle.attach { reason, done in
             unsafe waiting.whenPredecessorIsQuiet(done)
-            unsafe connection.close(reason: "the initiator logged in again under the same session name")
+            unsafe connection.close(reason: reason)
         }
         let mailbox = context.mailbox
-        old.terminate {
+        old.terminate(reason: "the initiator logged in again under the same session name") {
             mailbox.perform {
                 unsafe waiting.predecessorIsQuiet()
                 unsafe connection.predecessorEnded(outcome, handle, name)

@@ -15,13 +15,23 @@ extension ISCSISession: TargetPort {
     func taskAborted(_ task: SCSITask) { useTransportTask(of: task) { aborted($0) } }
 
     private func finished(_ task: ISCSITask) {
-        task.phase = .responding
         guard let link else { return release(task) }
+        if task.phase == .gathering, !endsGathering(task) { return }
+        task.phase = .responding
         link.use { $0.enqueue(task) }
     }
 
+    /// `task` ended while its data were still to come. False: its answer waits for the end of the unsolicited ones.
+    private func endsGathering(_ task: ISCSITask) -> Bool {
+        forgetMemoryWait(of: task)
+        connection?.forget(task)
+        guard task.write?.awaitsUnsolicited ?? false else { return true }
+        task.phase = .draining
+        return false
+    }
+
     private func aborted(_ task: ISCSITask) {
-        task.waitsForMemory = false
+        forgetMemoryWait(of: task)
         connection?.forget(task)
         if task.phase != .responding { connection?.window.commandEnded() }
         release(task)

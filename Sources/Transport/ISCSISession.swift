@@ -63,7 +63,7 @@ internal import TargetCore
             loop: context.mailbox, port: self)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
-        handle.attach { done in unsafe session.terminate(done) }
+        handle.attach { reason, done in unsafe session.terminate(reason: reason, done) }
     }
 
     /// SCSI port names, as RFC 7143 forms them from iSCSI names: of the initiator port, with the ISID ...
@@ -116,15 +116,19 @@ internal import TargetCore
 
     /// The response has gone, or will never be sent: everything is given back.
     func release(_ task: ISCSITask) {
-        if task.waitsForMemory {
-            task.waitsForMemory = false
-            memoryWaiters.removeAll { $0 === task }
-        }
+        forgetMemoryWait(of: task)
         giveBackLease(of: task)
         task.phase = .free
         task.write = nil
         freeTasks.append(Borrowed(task))
         if freeTasks.count == tasks.count { becameIdle() }
+    }
+
+    /// `task` does not wait for memory any more.
+    func forgetMemoryWait(of task: ISCSITask) {
+        guard task.waitsForMemory else { return }
+        task.waitsForMemory = false
+        memoryWaiters.removeAll { $0 === task }
     }
 
     // MARK: Memory
@@ -319,9 +323,9 @@ internal import TargetCore
     }
 
     /// Ends the session for a successor of the same name (RFC 7143 6.3.5). In its own loop.
-    private func terminate(_ done: @escaping @Sendable () -> Void) {
+    private func terminate(reason: String, _ done: @escaping @Sendable () -> Void) {
         if isQuiet { return done() }
         quietActions.append(done)
-        connection?.close(reason: "the initiator logged in again under the same session name")
+        connection?.close(reason: reason)
     }
 }

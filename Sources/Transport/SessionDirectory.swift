@@ -23,7 +23,9 @@ final class SessionHandle: Sendable {
     let loop: CompletionMailbox
     /// What was negotiated when the session was new: a connection that takes it over finds it as it was.
     let parameters: SessionParameters
-    private let terminateBody: Mutex<(@Sendable (@escaping @Sendable () -> Void) -> Void)?>
+    /// Takes the reason for the log, and whom to tell.
+    typealias Termination = @Sendable (String, @escaping @Sendable () -> Void) -> Void
+    private let terminateBody: Mutex<Termination?>
 
     init(tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox) {
         self.tsih = tsih
@@ -33,7 +35,7 @@ final class SessionHandle: Sendable {
     }
 
     /// In the session's loop, once it lives: how to end it. `body` calls back when nothing of it can touch a medium.
-    func attach(_ body: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) {
+    func attach(_ body: @escaping Termination) {
         terminateBody.withLock { $0 = body }
     }
 
@@ -41,10 +43,10 @@ final class SessionHandle: Sendable {
     func detach() { terminateBody.withLock { $0 = nil } }
 
     /// From any loop. `done` is called in the session's loop.
-    func terminate(_ done: @escaping @Sendable () -> Void) {
+    func terminate(reason: String, _ done: @escaping @Sendable () -> Void = {}) {
         loop.perform {
             guard let body = self.terminateBody.withLock({ $0 }) else { return done() }
-            body(done)
+            body(reason, done)
         }
     }
 }
@@ -88,6 +90,13 @@ final class SessionDirectory: Sendable {
             let handle = SessionHandle(tsih: identifier, parameters: parameters, loop: loop)
             state.byName[name] = handle
             return old.map { .replaces(old: $0, handle) } ?? .fresh(handle)
+        }
+    }
+
+    /// The sessions of a target, but for one.
+    func handles(ofTarget targetName: String, except exempt: SessionHandle) -> [SessionHandle] {
+        state.withLock { state in
+            state.byName.filter { $0.key.targetName == targetName && $0.value !== exempt }.map(\.value)
         }
     }
 

@@ -9,7 +9,7 @@ struct ExtensionVersionTests {
     struct Build: CustomTestStringConvertible, Sendable {
         /// Of the table, as it says.
         var version: Int
-        /// What it was built with: the header of version 1 or 2, or today's.
+        /// What it was built with: the header of version 1, 2 or 3, or today's.
         var header: Int
         var defines: [String] = []
         /// What the host finds, by version.
@@ -23,7 +23,7 @@ struct ExtensionVersionTests {
     private static func open(_ build: Build) throws -> (device: HandlerDevice, collector: Collector, folder: TestFolder)
     {
         let folder = try TestFolder()
-        let header = build.header < 3 ? "old/martlet-handler-\(build.header).h" : "martlet-handler.h"
+        let header = build.header < 4 ? "old/martlet-handler-\(build.header).h" : "martlet-handler.h"
         try Compiler.compile(
             "versions.c", to: "handler_versions.so", in: folder,
             ["HEADER=\"\(header)\"", "TABLE_VERSION=\(build.version)"] + build.defines)
@@ -42,20 +42,23 @@ struct ExtensionVersionTests {
         Build(version: 1, header: 1, finds: 1),
         Build(version: 2, header: 2, finds: 2),
         Build(version: 3, header: 3, finds: 3),
+        Build(version: 4, header: 4, finds: 4),
         // From a time to come: longer, with flags and a version that nobody knows here.
-        Build(version: 3, header: 3, defines: ["FUTURE"], finds: 3),
-        Build(version: 9, header: 3, defines: ["FUTURE", "TABLE_FLAGS=0xFFF00000u"], finds: 3),
-        Build(version: 9, header: 3, defines: ["FUTURE", "TABLE_SIZE=0x7FFFFFFFFFFFFFFF"], finds: 3),
+        Build(version: 4, header: 4, defines: ["FUTURE"], finds: 4),
+        Build(version: 9, header: 4, defines: ["FUTURE", "TABLE_FLAGS=0xFFF00000u"], finds: 4),
+        Build(version: 9, header: 4, defines: ["FUTURE", "TABLE_SIZE=0x7FFFFFFFFFFFFFFF"], finds: 4),
         // A size inside a word: what is cut off is absent.
         Build(version: 2, header: 2, defines: ["TABLE_SIZE=71"], finds: 2),
         Build(version: 3, header: 3, defines: ["TABLE_SIZE=95"], finds: 3),
+        Build(version: 4, header: 4, defines: ["TABLE_SIZE=103"], finds: 4),
         // Shorter than the version that it says has.
+        Build(version: 4, header: 4, defines: ["TABLE_SIZE=88"], finds: 3, warning: "which has 96 bytes"),
         Build(version: 3, header: 3, defines: ["TABLE_SIZE=71"], finds: 2, warning: "which has 88 bytes"),
         Build(version: 3, header: 3, defines: ["TABLE_SIZE=64"], finds: 2, warning: "but is 64 bytes long"),
         Build(version: 2, header: 2, defines: ["TABLE_SIZE=32"], finds: 1, warning: "which has 64 bytes"),
-        Build(version: 9, header: 3, defines: ["TABLE_SIZE=32"], finds: 1, warning: "which has 88 bytes or more"),
+        Build(version: 9, header: 4, defines: ["TABLE_SIZE=32"], finds: 1, warning: "which has 96 bytes or more"),
         // Flags that its version does not have.
-        Build(version: 3, header: 3, defines: ["TABLE_FLAGS=0x80000000u"], finds: 3, warning: "(0x80000000)"),
+        Build(version: 4, header: 4, defines: ["TABLE_FLAGS=0x80000000u"], finds: 4, warning: "(0x80000000)"),
         Build(version: 1, header: 1, defines: ["TABLE_FLAGS=12u"], finds: 1, warning: "version 1 does not have (0xc)"),
     ]
 
@@ -68,6 +71,8 @@ struct ExtensionVersionTests {
         #expect(device.canMapReads == (build.finds >= 2))
         #expect(device.features.canWriteZeroes == (build.finds >= 3))
         #expect(device.health == (build.finds >= 3 ? DeviceHealth(.degraded, "it is of version 3") : .good))
+        let space = MappingResources(usedByteCount: 512, availableByteCount: 1024)
+        #expect(device.mappingResources == (build.finds >= 4 ? space : nil))
         #expect(collector.count(of: "its extension table") == (build.warning == nil ? 0 : 1))
         if let warning = build.warning { #expect(collector.count(of: warning) == 1) }
 

@@ -220,7 +220,7 @@ struct ModeSelectTests {
     @Test("the CDB is checked: SP is refused, and a list in no page format")
     func request() {
         func refused(_ cdb: CommandDescriptorBlock) -> SenseData? {
-            refusal { () throws(SenseData) in try ModeSelectRequest(cdb).check() }
+            refusal { () throws(SenseData) in try ModeSelectRequest(cdb).check(canSave: false) }
         }
         #expect(refused([0x15, 0x10, 0, 0, 24, 0]) == nil)
         #expect(refused([0x15, 0x11, 0, 0, 24, 0]) == .invalidFieldInCDB(byte: 1, bit: 0))

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Every row of the command table")
 struct CommandTableTests {
-    private func rig() -> Rig { Rig(FakeDevice(features: SampleCommand.features)) }
+    private func rig() -> Rig { SampleCommand.rig() }
 
     @Test("Its sample command ends well, unless it needs a registration", arguments: SampleCommand.all)
     func sampleSucceeds(sample: SampleCommand) {

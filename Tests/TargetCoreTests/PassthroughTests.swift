@@ -11,9 +11,9 @@ struct PassthroughTests {
     @Test("What the store leaves is done by the core", arguments: SampleCommand.all)
     func notHandled(sample: SampleCommand) {
         var features = SampleCommand.features
-        let plain = Rig(FakeDevice(features: features)).initiator.run(sample.cdb, sample.data)
+        let plain = SampleCommand.rig(features).initiator.run(sample.cdb, sample.data)
         features.passthrough = .first
-        let rig = Rig(FakeDevice(features: features))
+        let rig = SampleCommand.rig(features)
         #expect(rig.initiator.run(sample.cdb, sample.data) == plain)
     }
 

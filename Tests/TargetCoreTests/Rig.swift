@@ -158,6 +158,11 @@ struct Rig {
     }
 }
 
+/// Turns the loops of all `initiators` until none has anything to do.
+func turnAll(_ initiators: Initiator...) {
+    while initiators.map({ $0.loop.turn() }).contains(true) {}
+}
+
 extension Ended {
     static let good = Ended(status: .good, sense: nil)
 

@@ -28,6 +28,13 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         return features
     }
 
+    /// A unit that does every row.
+    static func rig(_ features: BlockDeviceFeatures = features) -> Rig {
+        Rig(FakeDevice(features: features)) {
+            $0.asymmetricAccess.support = .implicitAndExplicit
+        }
+    }
+
     private static let zeroes = [UInt8](repeating: 0, count: blockByteCount)
 
     /// Two blocks from LBA 3 where the command accesses the medium.
@@ -48,7 +55,7 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "READ(16)": return (sixteen, [])
         case "WRITE(10)": return (ten, zeroes + zeroes)
         case "WRITE(12)": return (twelve, zeroes + zeroes)
-        case "WRITE(16)": return (sixteen, zeroes + zeroes)
+        case "WRITE(16)", "ORWRITE(16)": return (sixteen, zeroes + zeroes)
         case "VERIFY(10)": return (flagged(ten, 0x02), zeroes + zeroes)
         case "VERIFY(12)": return (flagged(twelve, 0x02), zeroes + zeroes)
         case "VERIFY(16)": return (flagged(sixteen, 0x06), zeroes)
@@ -58,6 +65,7 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "WRITE SAME(10)": return (flagged(ten, 0x08), zeroes)
         case "WRITE SAME(16)": return (sixteen, zeroes)
         case "COMPARE AND WRITE": return ([op, 0] + lba8 + [0, 0, 0, 1, 0, 0], zeroes + zeroes)
+        case "WRITE ATOMIC(16)": return ([op, 0] + lba8 + [0, 0, 0, 2, 0, 0], zeroes + zeroes)
         case "UNMAP":
             return ([op, 0, 0, 0, 0, 0, 0, 0, 24, 0], [0, 22, 0, 16, 0, 0, 0, 0] + lba8 + [0, 0, 0, 2, 0, 0, 0, 0])
         case "SYNCHRONIZE CACHE(10)": return (ten, [])
@@ -71,10 +79,19 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "GET LBA STATUS", "READ CAPACITY(16)":
             let lba = row.name == "GET LBA STATUS" ? lba8 : [UInt8](repeating: 0, count: 8)
             return ([op, action] + lba + [0, 0, 1, 0, 0, 0], [])
+        case "REPORT TARGET PORT GROUPS": return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
+        case "SET TARGET PORT GROUPS":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1])
         case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])
         case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
         case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): return ([op, action, 0, 0, 0, 0, 0, 1, 0, 0], [])
+        case "PERSISTENT RESERVE OUT, REGISTER AND MOVE":
+            // To an initiator port through target port 1.
+            let name = Array("iqn.2026-11.org.example:c,i,0x000000000003".utf8)
+            let keys: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8]
+            let data = keys + [0, 0, 0, 1, 0, 0, 0, 48, 0x45, 0, 0, 44] + name + [0, 0]
+            return ([op, action, 0, 0, 0, 0, 0, 0, UInt8(data.count), 0], data)
         case _ where row.name.hasPrefix("PERSISTENT RESERVE OUT"):
             // REGISTER AND IGNORE EXISTING KEY and REGISTER succeed for a stranger; the others conflict.
             return (

@@ -68,6 +68,9 @@ int medium_extents(
     int descriptor, uint64_t byte_count, uint32_t block_size, uint64_t offset, uint64_t length,
     struct martlet_extent *extents, size_t capacity);
 
+// As martlet_handler_extension.space, of a regular file of `byte_count` bytes.
+int medium_space(int descriptor, uint64_t byte_count, struct martlet_space *answer);
+
 // A number that the kernel shows of a disk; -1 when it shows none.
 int64_t medium_disk_attribute(dev_t disk, const char *name);
 

@@ -23,12 +23,13 @@ extern "C" {
 #endif
 
 #define MARTLET_HANDLER_EXTENSION_SYMBOL "martlet_handler_extension"
-#define MARTLET_HANDLER_EXTENSION_VERSION 3u
+#define MARTLET_HANDLER_EXTENSION_VERSION 4u
 
 /* Bytes of the table as each version has it. */
 #define MARTLET_HANDLER_EXTENSION_SIZE_1 32u
 #define MARTLET_HANDLER_EXTENSION_SIZE_2 64u
 #define MARTLET_HANDLER_EXTENSION_SIZE_3 88u
+#define MARTLET_HANDLER_EXTENSION_SIZE_4 96u
 
 /* Flags of a handler. Bits not named here are zero. */
 
@@ -110,6 +111,16 @@ struct martlet_health {
     char reason[MARTLET_HEALTH_REASON_SIZE];
 };
 
+/* How much storage a device has behind it. The host sets size and zeroes the rest. */
+struct martlet_space {
+    size_t size;
+    /* Bytes of the medium that have storage. */
+    uint64_t used_byte_count;
+    /* Bytes of the medium without storage for which there is some: what can still be written. Less than the rest of
+       the medium where storage is overcommitted. */
+    uint64_t available_byte_count;
+};
+
 struct martlet_handler_extension {
     size_t size;
     uint32_t version;
@@ -186,6 +197,15 @@ struct martlet_handler_extension {
      * 0, or -errno when nothing is known.
      */
     int (*health)(struct tcmu_device *dev, struct martlet_health *answer);
+
+    /* Since version 4. */
+
+    /*
+     * How much storage the device has, for stores that take it as they are written. From a thread of the host's that
+     * serves no commands, at most once a second, while the device is open and never while it is being opened or
+     * closed; may block. 0, or -errno when it cannot be told.
+     */
+    int (*space)(struct tcmu_device *dev, struct martlet_space *answer);
 };
 
 /* What the symbol names. */

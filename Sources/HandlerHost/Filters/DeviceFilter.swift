@@ -51,6 +51,8 @@ extension DeviceFilter {
         children.forEach(serving: request) { $0.request.cancel(on: inner) }
     }
 
+    public var mappingResources: MappingResources? { inner.mappingResources }
+
     public func cancelIfOverdue(_ request: BlockRequest) {
         children.forEach(serving: request) { inner.cancelIfOverdue($0.request) }
     }

@@ -8,7 +8,8 @@ enum CompareAndWriteCommand {
     static let row = CommandDescriptor(
         name: "COMPARE AND WRITE", opcode: .compareAndWrite,
         usage: [0x18] + [UInt8](repeating: 0xFF, count: 8) + [0x00, 0x00, 0x00, 0xFF, 0x00, 0x00],
-        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .claimsExtent], reservation: .never, plan: plan,
+        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .namesOneExtent, .claimsExtent],
+        reservation: .never, plan: plan,
         perform: perform)
 
     private static let countByte = 13

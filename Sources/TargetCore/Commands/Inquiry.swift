@@ -44,15 +44,24 @@ struct InquiryData {
 
     init(_ nexus: NexusUnit) {
         let unit = nexus.unit
-        standard = Self.standard(unit.identity, .disk)
-        pages = VitalProductData(pages: [
+        let copies = ThirdPartyCopy.isSupported(by: unit)
+        var standard = Self.standard(unit.identity, .disk)
+        standard.supportsThirdPartyCopy = copies
+        standard.targetPortGroupSupport = unit.portGroups.options.support
+        standard.hasMultiplePorts = unit.portGroups.ports.count > 1
+        self.standard = standard
+        var pages = VitalProductData(pages: [
             .unitSerialNumber(unit.identity.serial),
-            .deviceIdentification(Self.designators(unit.identity, nexus.nexus)),
+            .deviceIdentification(Self.designators(unit.identity, nexus)),
             .extendedInquiryData(Self.extended(unit)),
+            .modePagePolicy([.allShared]),
+            .ports(Self.ports(nexus)),
             .blockLimits(Self.limits(unit)),
             .blockDeviceCharacteristics(Self.characteristics(unit)),
             .logicalBlockProvisioning(Self.provisioning(unit)),
         ])
+        if copies { pages.pages.append(.thirdPartyCopy(ThirdPartyCopy.page(of: unit))) }
+        self.pages = pages
     }
 
     /// No vital product data but the list of none.
@@ -69,9 +78,16 @@ struct InquiryData {
     }
 
     /// Names of the unit, of the port that the command came through, and of the device behind both.
-    private static func designators(_ identity: LogicalUnitIdentity, _ nexus: ITNexus) -> [DesignationDescriptor] {
+    static func designators(_ identity: LogicalUnitIdentity, _ unit: NexusUnit) -> [DesignationDescriptor] {
+        let nexus = unit.nexus
         let target = nexus.target
         let transport = nexus.protocolIdentifier
+        var group: [DesignationDescriptor] = []
+        if unit.unit.portGroups.isReported {
+            group = [
+                DesignationDescriptor(.targetPortGroup(target.portGroup), of: .targetPort, protocol: transport)
+            ]
+        }
         return [
             DesignationDescriptor(.naaLocallyAssigned(identity.naa), of: .logicalUnit),
             DesignationDescriptor(
@@ -80,7 +96,21 @@ struct InquiryData {
                 .relativeTargetPort(target.relativePortIdentifier), of: .targetPort, protocol: transport),
             DesignationDescriptor(.scsiNameString(nexus.targetPortName), of: .targetPort, protocol: transport),
             DesignationDescriptor(.scsiNameString(target.name), of: .targetDevice, protocol: transport),
-        ]
+        ] + group
+    }
+
+    /// Every target port that leads to the unit; that of the nexus by the name that its transport gave.
+    private static func ports(_ nexus: NexusUnit) -> [SCSIPortDescription] {
+        nexus.unit.portGroups.ports.map { port in
+            let isOwn = port.relativeIdentifier == nexus.nexus.target.relativePortIdentifier
+            let name = isOwn ? nexus.nexus.targetPortName : port.name
+            return SCSIPortDescription(
+                relativeIdentifier: port.relativeIdentifier,
+                designators: [
+                    DesignationDescriptor(
+                        .scsiNameString(name), of: .targetPort, protocol: nexus.nexus.protocolIdentifier)
+                ])
+        }
     }
 
     private static func extended(_ unit: LogicalUnit) -> ExtendedInquiryData {
@@ -92,9 +122,11 @@ struct InquiryData {
     private static func limits(_ unit: LogicalUnit) -> BlockLimits {
         var page = BlockLimits()
         page.maximumCompareAndWriteBlockCount = UInt8(clamping: CompareAndWriteCommand.maximumBlockCount(on: unit))
+        if unit.physicalBlockExponent > 0 { page.optimalTransferGranularity = 1 << UInt16(unit.physicalBlockExponent) }
         page.maximumTransferBlockCount = UInt32(clamping: unit.maximumTransferBlockCount)
         page.optimalTransferBlockCount = min(
             unit.features.optimalTransferBlockCount, page.maximumTransferBlockCount)
+        page.maximumAtomicTransferBlockCount = UInt32(WriteAtomicCommand.maximumBlockCount(on: unit))
         page.maximumWriteSameBlockCount = WriteSameCommands.maximumBlockCount(on: unit)
         if unit.features.canUnmap {
             page.maximumUnmapBlockCount = UnmapCommand.maximumBlockCount(on: unit)

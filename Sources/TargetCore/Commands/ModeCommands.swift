@@ -2,8 +2,8 @@
 
 import SCSI
 
-/// MODE SENSE(6), (10) and MODE SELECT(6), (10) (SPC-4 6.11 to 6.14). The parameters are shared by all initiators;
-/// none is saved.
+/// MODE SENSE(6), (10) and MODE SELECT(6), (10) (SPC-4 6.11 to 6.14). The parameters are shared by all initiators, and
+/// can be saved where the unit has a place for that.
 enum ModeCommands {
     static let rows = [
         sense("MODE SENSE(6)", .modeSense6, [0x08, 0xFF, 0xFF, 0xFF, 0x00]),
@@ -22,9 +22,9 @@ enum ModeCommands {
     private static func select(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
             name: name, opcode: opcode, usage: usage, data: .fromInitiator, reservation: .never,
-            plan: { task, _ throws(SenseData) in
+            plan: { task, nexus throws(SenseData) in
                 let request = ModeSelectRequest(task.cdb)
-                try request.check()
+                try request.check(canSave: nexus.unit.durable.isAvailable)
                 return TransferPlan(fromInitiator: request.parameterListLength)
             },
             perform: select)
@@ -52,9 +52,28 @@ enum ModeCommands {
         return step
     }
 
-    /// When WCE goes from one to zero, what the cache holds is flushed first: from then on every write is stable.
+    /// With SP all that can be saved is saved before anything changes (SPC-4 6.11). When WCE goes from one to zero, what
+    /// the cache holds is flushed in the end: from then on every write is stable.
     @Sendable
     private static func select(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        switch task.step {
+        case 0:
+            guard nexus.nexus.hasTurn(task, on: nexus) else { return .wait }
+            return try selectPages(task, nexus)
+        case saved:
+            if task.hasFailedToSave { throw .internalTargetFailure }
+            return task.progress == mustFlush ? MediumAccess.flush(task) : .finished(toInitiator: 0)
+        default:
+            return .finished(toInitiator: 0)
+        }
+    }
+
+    /// The step after the save.
+    private static let saved = 1
+    /// `SCSITask.progress`: the save is followed by a flush.
+    private static let mustFlush: UInt64 = 1
+
+    private static func selectPages(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
         let request = ModeSelectRequest(task.cdb)
         let list = try task.parameterList(request.parameterListLength)
@@ -62,13 +81,36 @@ enum ModeCommands {
         // Safe: a byte of an array has no padding, and the span does not outlive it.
         let hasChanged = try unsafe selected.select(
             list.span.bytes, isTenByte: request.isTenByte, medium: medium(of: unit))
-        guard hasChanged else { return .finished(toInitiator: 0) }
         let switchesCacheOff = unit.isWriteCacheEnabled && !selected[.writeCacheEnable]
+        if request.savesPages {
+            task.progress = switchesCacheOff ? mustFlush : 0
+            return nexus.nexus.save(selected, hasChanged: hasChanged, for: task, on: nexus)
+        }
+        guard hasChanged else { return .finished(toInitiator: 0) }
+        publish(selected, on: unit, by: nexus.attachment)
+        task.step = saved
+        return switchesCacheOff ? MediumAccess.flush(task) : .finished(toInitiator: 0)
+    }
+
+    /// `selected` is current now, and every other nexus is told.
+    fileprivate static func publish(_ selected: ModePages, on unit: LogicalUnit, by attachment: UnitAttachment?) {
+        apply(selected, to: unit)
+        unit.post(.modeParametersChanged, except: attachment)
+    }
+
+    private static func apply(_ selected: ModePages, to unit: LogicalUnit) {
         unit.modes.set(
             writeCache: unit.isWriteCacheChangeable ? selected[.writeCacheEnable] : unit.modes.isWriteCacheEnabled,
-            descriptorSense: selected[.descriptorSense], softwareWriteProtect: selected[.softwareWriteProtect])
-        unit.post(.modeParametersChanged, except: nexus.attachment)
-        return switchesCacheOff ? MediumAccess.flush(task) : .finished(toInitiator: 0)
+            descriptorSense: selected[.descriptorSense], softwareWriteProtect: selected[.softwareWriteProtect],
+            taskAbortedStatus: selected[.taskAbortedStatus])
+    }
+
+    /// What power on and a reset bring: saved values, or defaults where nothing was saved.
+    static func restore(_ unit: LogicalUnit) {
+        guard unit.durable.current.modePages != nil else { return unit.modes.restoreDefaults() }
+        var restored = pages(of: unit)
+        restored.restore()
+        apply(restored, to: unit)
     }
 
     private static func medium(of unit: LogicalUnit) -> ModeBlockDescriptor {
@@ -87,7 +129,36 @@ enum ModeCommands {
         pages[.descriptorSense] = modes.usesDescriptorSense
         pages.configure(.softwareWriteProtect, default: false, isChangeable: true)
         pages[.softwareWriteProtect] = modes.isSoftwareWriteProtected
+        pages.configure(.taskAbortedStatus, default: false, isChangeable: true)
+        pages[.taskAbortedStatus] = modes.reportsTaskAborted
+        if unit.durable.isAvailable { pages.makeSavable(unit.durable.current.modePages ?? []) }
         return pages
+    }
+}
+
+extension ITNexus {
+    /// Saves `selected`, and only then makes it current. When it cannot be saved nothing changes, and
+    /// `task.hasFailedToSave` says so. `task` is called again with `step` 1.
+    fileprivate func save(
+        _ selected: ModePages, hasChanged: Bool, for task: SCSITask, on unit: NexusUnit
+    ) -> CommandDescriptor.Step {
+        task.step = 1
+        let waiter = LoopBound((self, task))
+        let attachment = unit.attachment
+        let unit = unit.unit
+        let loop = loop
+        let pages = selected.savable
+        unit.durable.save(
+            { $0.modePages = pages },
+            completion: { isSaved in
+                loop.perform {
+                    let (nexus, task) = waiter.value
+                    task.hasFailedToSave = !isSaved
+                    if isSaved, hasChanged { ModeCommands.publish(selected, on: unit, by: attachment) }
+                    nexus.resume(task)
+                }
+            })
+        return .wait
     }
 }
 

@@ -5,20 +5,24 @@ import SCSI
 /// PERSISTENT RESERVE IN (SPC-4 6.15).
 enum PersistentReserveInCommands {
     static let rows = [
-        row("READ KEYS", .readKeys) { reservation, writer in
+        row("READ KEYS", .readKeys) { reservation, _, writer in
             PersistentReserveInData(generation: reservation.generation)
                 .write(keys: reservation.registrations.map(\.key), to: &writer)
         },
-        row("READ RESERVATION", .readReservation) { reservation, writer in
+        row("READ RESERVATION", .readReservation) { reservation, _, writer in
             PersistentReserveInData(generation: reservation.generation)
                 .write(reservation: held(reservation), to: &writer)
         },
-        row("REPORT CAPABILITIES", .reportCapabilities) { _, writer in
+        row("REPORT CAPABILITIES", .reportCapabilities) { reservation, unit, writer in
             var capabilities = ReservationCapabilities()
-            capabilities.handlesCompatibleReservation = false
+            capabilities.handlesCompatibleReservation = true
+            capabilities.canSpecifyInitiatorPorts = true
+            capabilities.canSpecifyAllTargetPorts = true
+            capabilities.canPersistThroughPowerLoss = unit.durable.isAvailable
+            capabilities.isPersistingThroughPowerLoss = reservation.persistsThroughPowerLoss
             capabilities.write(to: &writer)
         },
-        row("READ FULL STATUS", .readFullStatus) { reservation, writer in
+        row("READ FULL STATUS", .readFullStatus) { reservation, _, writer in
             let all = reservation.registrations.map { status(of: $0, in: reservation) }
             PersistentReserveInData(generation: reservation.generation).write(fullStatus: all, to: &writer)
         },
@@ -28,7 +32,7 @@ enum PersistentReserveInCommands {
 
     private static func row(
         _ name: String, _ action: PersistentReserveInServiceAction,
-        write: @escaping @Sendable (PersistentReservation, inout ParameterDataWriter) -> Void
+        write: @escaping @Sendable (PersistentReservation, LogicalUnit, inout ParameterDataWriter) -> Void
     ) -> CommandDescriptor {
         CommandDescriptor(
             name: "PERSISTENT RESERVE IN, " + name, opcode: .persistentReserveIn, serviceAction: action.rawValue,
@@ -39,7 +43,7 @@ enum PersistentReserveInCommands {
             },
             perform: { task, nexus throws(SenseData) in
                 let reservation = nexus.unit.reservations.snapshot
-                return task.respond { write(reservation, &$0) }
+                return task.respond { write(reservation, nexus.unit, &$0) }
             })
     }
 

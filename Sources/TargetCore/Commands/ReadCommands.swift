@@ -13,7 +13,8 @@ enum ReadCommands {
 
     private static func row(_ name: String, _ opcode: OperationCode, _ usage: [UInt8]) -> CommandDescriptor {
         CommandDescriptor(
-            name: name, opcode: opcode, usage: usage, data: .toInitiator, traits: [.needsMedium, .readsMedium, .namesOneExtent],
+            name: name, opcode: opcode, usage: usage, data: .toInitiator,
+            traits: [.needsMedium, .readsMedium, .namesOneExtent],
             reservation: .duringWriteExclusive, plan: plan, perform: perform)
     }
 

@@ -10,6 +10,8 @@ enum ReportLUNs {
         traits: [.passesUnitAttention, .implicitHeadOfQueue, .ownedByCore], reservation: .always, plan: plan,
         perform: { task, nexus throws(SenseData) in
             let report = try selectReport(task)
+            // SPC-4 6.33: what the condition told of has been read.
+            nexus.nexus.clearAttentions(.reportedLUNsDataHasChanged)
             let numbers = nexus.nexus.target.logicalUnitNumbers.map { LogicalUnitNumber($0) }
             return task.respond { ReportLUNsData(logicalUnits: numbers).write(report, to: &$0) }
         })

@@ -6,7 +6,7 @@ import SCSI
 /// Sense data of ended commands went with their status.
 enum RequestSense {
     static let row = row { task, nexus in
-        if let attention = nexus.attentions.takeFirst() { return attention.sense }
+        if let attention = nexus.takeAttention() { return attention.sense }
         return nexus.unit.isStopped ? .initializingCommandRequired : .noSense
     }
 

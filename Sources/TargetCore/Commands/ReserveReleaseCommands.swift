@@ -22,6 +22,7 @@ enum ReserveReleaseCommands {
 
     @Sendable
     private static func reserve(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        guard nexus.nexus.hasTurn(task, on: nexus) else { return .wait }
         guard let attachment = nexus.attachment, nexus.unit.reservations.reserve(by: attachment) else {
             return .reservationConflict
         }
@@ -30,6 +31,7 @@ enum ReserveReleaseCommands {
 
     @Sendable
     private static func release(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
+        guard nexus.nexus.hasTurn(task, on: nexus) else { return .wait }
         guard let attachment = nexus.attachment, nexus.unit.reservations.release(by: attachment) else {
             return .reservationConflict
         }

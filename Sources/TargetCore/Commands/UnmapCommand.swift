@@ -6,7 +6,7 @@ import SCSI
 enum UnmapCommand {
     static let row = CommandDescriptor(
         name: "UNMAP", opcode: .unmap, usage: [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0x00],
-        data: .fromInitiator, traits: [.needsMedium, .writesMedium], reservation: .never,
+        data: .fromInitiator, traits: [.needsMedium, .writesMedium, .revokesTokens], reservation: .never,
         isSupported: { $0.features.canUnmap },
         plan: { task, _ throws(SenseData) in TransferPlan(fromInitiator: parameterListLength(task)) },
         perform: perform)
@@ -35,6 +35,7 @@ enum UnmapCommand {
             let range = unsafe UnmapParameterList.descriptor(task.descriptorIndex, in: bytes.span.bytes)
             task.descriptorIndex += 1
             guard range.count > 0 else { continue }
+            if unit.conditions.contains(.tokensWatched) { unit.tokens.revoke(range) }
             MediumAccess.prepare(task, .unmap, range, on: unit)
             task.useNoMemory()
             return .request

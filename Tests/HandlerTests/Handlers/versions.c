@@ -98,6 +98,15 @@ static int health(struct tcmu_device *dev, struct martlet_health *answer) {
 }
 #endif
 
+#if TABLE_VERSION >= 4
+static int space(struct tcmu_device *dev, struct martlet_space *answer) {
+    (void)dev;
+    answer->used_byte_count = 512;
+    answer->available_byte_count = 1024;
+    return answer->size == sizeof(*answer) ? 0 : -EINVAL;
+}
+#endif
+
 #ifdef FUTURE
 static void nobody_knows(void) { abort(); }
 #endif
@@ -127,6 +136,9 @@ static const struct {
 #if TABLE_VERSION >= 3
         .write_zeroes = write_zeroes,
         .health = health,
+#endif
+#if TABLE_VERSION >= 4
+        .space = space,
 #endif
     },
 #ifdef FUTURE

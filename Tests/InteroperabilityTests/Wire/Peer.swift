@@ -7,8 +7,8 @@ final class Peer {
     private var cmdSN: UInt32
     private var nextTag: UInt32 = 0x100
 
-    init(_ url: LogicalUnitURL) throws {
-        session = try WireSession(url)
+    init(_ url: LogicalUnitURL, _ options: WireSession.Options = .init()) throws {
+        session = try WireSession(url, options)
         connection = session.connection
         cmdSN = session.cmdSN
     }
