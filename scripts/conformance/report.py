@@ -126,7 +126,7 @@ class Summary:
             parts.append(f"The group {group} in one process, set-up {self.setups[0]['name']}: {count} tests, "
                          f"{failure or 'none failed'}.\n")
         names = [setup["name"] for setup in self.setups if set(self.results[setup["name"]]) - {""}]
-        parts.append("All set-ups together, and the tests of a family that each passed (p), failed (f) and skipped (s):\n")
+        parts.append("All together, and what of a family each set-up passed (p), failed (f) and skipped (s):\n")
         rows = [
             [family, *row] + [self.cell(name, tests) for name in names]
             for (family, row, _), tests in zip(self.family_rows(self.union), self.families.values())

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Runs every test of libiscsi's iscsi-test-cu against martlet in each set-up of setups.json, and sums up.
 
