@@ -75,6 +75,10 @@ public struct BlockDeviceCharacteristics: Equatable, Sendable {
         }
     }
 
+    /// WABEREQ 01b: after SANITIZE with BLOCK ERASE blocks can be read without having been written. False: 00b, there
+    /// is no BLOCK ERASE.
+    public var readsAfterBlockErase = false
+
     /// NOMINAL FORM FACTOR.
     public enum FormFactor: UInt8, Sendable {
         case notReported = 0
@@ -92,7 +96,7 @@ public struct BlockDeviceCharacteristics: Equatable, Sendable {
     func writeBody(to writer: inout ParameterDataWriter) {
         writer.append(rotation.code)
         writer.append(UInt8(0))  // PRODUCT TYPE
-        writer.append(formFactor.rawValue)
+        writer.append(.bit(readsAfterBlockErase, 6) | formFactor.rawValue)
         writer.append(.bit(forcesUnitAccessStrictly, 1) | .bit(verifiesUnmappedBlocks, 0))
         writer.appendZeroes(Self.reservedByteCount)
     }

@@ -158,6 +158,8 @@ public enum ModePageCode {
     public static let caching: UInt8 = 0x08
     public static let control: UInt8 = 0x0A
     public static let informationalExceptionsControl: UInt8 = 0x1C
+    /// SUBPAGE CODE of the Logical Block Provisioning mode page, under `informationalExceptionsControl`.
+    public static let logicalBlockProvisioningSubpage: UInt8 = 0x02
     /// Return all pages.
     public static let all: UInt8 = 0x3F
     /// SUBPAGE CODE: return all subpages.

@@ -115,6 +115,20 @@ extension ModePage {
         return ModePage(code: ModePageCode.control, defaults: body)
     }
 
+    /// Logical Block Provisioning mode page (SBC-4), subpage 02h: 24 bytes, with one soft threshold descriptor for the
+    /// available LBA mapping resource, armed for its decrease and told to every initiator (SITUA zero).
+    ///
+    /// `availableThresholdCount`: threshold sets.
+    public static func logicalBlockProvisioning(availableThresholdCount: UInt32) -> ModePage {
+        let reserved = [UInt8](repeating: 0, count: 12)
+        let enabledSoftDecreasing: UInt8 = 0x80
+        let availableResource: UInt8 = 0x01
+        let count = (0..<4).map { UInt8(truncatingIfNeeded: availableThresholdCount >> (24 - 8 * $0)) }
+        return ModePage(
+            code: ModePageCode.informationalExceptionsControl, subpage: ModePageCode.logicalBlockProvisioningSubpage,
+            defaults: reserved + [enabledSoftDecreasing, availableResource, 0, 0] + count)
+    }
+
     /// Informational Exceptions Control mode page (SBC-4): 12 bytes.
     public static var informationalExceptionsControl: ModePage {
         ModePage(code: ModePageCode.informationalExceptionsControl, defaults: [UInt8](repeating: 0, count: 10))

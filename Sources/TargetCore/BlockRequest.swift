@@ -78,8 +78,10 @@ public final class BlockRequest: @unchecked Sendable {
     public var next: Unmanaged<BlockRequest>?
 
     /// Who is told of the end; never changes while the request is under way.
-    let loop: any OwnerLoop
+    private(set) var loop: any OwnerLoop
     var task: Borrowed<SCSITask>?
+    /// Instead of a task: what goes on when the request has ended. In the thread of `loop`.
+    var resumption: (@Sendable () -> Void)?
     private let stage = Atomic<UInt8>(Stage.idle)
     private let isClaimed = Atomic<Bool>(true)
     private let cancelWish = Atomic<Bool>(false)
@@ -123,8 +125,15 @@ public final class BlockRequest: @unchecked Sendable {
         device.cancel(self)
     }
 
+    /// Belongs to `loop` from now on. Not while it is under way.
+    func move(to loop: any OwnerLoop) {
+        precondition(!isUnderWay, "a request under way has its loop")
+        self.loop = loop
+    }
+
     /// The owner's loop has been told by `OwnerLoop.post`: the task goes on. In the loop's thread.
     public func resume() {
+        if let resumption { return resumption() }
         // Safe: the transport keeps the task and its nexus until the task has ended.
         task?.use { task in
             task.nexus?.use { $0.resume(task) }

@@ -36,6 +36,12 @@ public final class CommandDescriptor: Sendable {
         public static let claimsExtent = Traits(rawValue: 1 << 7)
         /// Writes, and tells the unit's tokens itself which blocks (`TokenStore.revoke`).
         public static let revokesTokens = Traits(rawValue: 1 << 12)
+        /// Tells of the medium without reading it: refused while there is none.
+        public static let namesMedium = Traits(rawValue: 1 << 15)
+        /// Writes all of the medium anew: runs while a format or sanitize operation has left it unusable.
+        public static let rewritesMedium = Traits(rawValue: 1 << 13)
+        /// Processed while a format or sanitize operation is at work, or a self-test in foreground mode.
+        public static let duringOperations = Traits(rawValue: 1 << 14)
     }
 
     /// Checks the CDB, and says how many bytes the command moves. Must not touch the medium.
@@ -52,6 +58,8 @@ public final class CommandDescriptor: Sendable {
         case wait
         /// GOOD, with so many bytes for the initiator at the start of the buffer.
         case finished(toInitiator: Int)
+        /// CONDITION MET, without data.
+        case conditionMet
         case reservationConflict
     }
 

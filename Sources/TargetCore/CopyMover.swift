@@ -78,7 +78,9 @@ extension CopyOperation {
             task.request.mayUnmap = false
             task.useNoMemory()
         } else {
-            if run.source == nil { task.fillWork(withBlockOf: unit.unit.blockByteCount, isZero: true, byteCount: Int(pieceByteCount)) }
+            if run.source == nil {
+                task.fillWork(withBlockOf: unit.unit.blockByteCount, isZero: true, byteCount: Int(pieceByteCount))
+            }
             task.request.prepare(.write, byteOffset: byteOffset, extentByteCount: pieceByteCount)
             task.useWork(byteCount: Int(pieceByteCount))
         }
@@ -123,7 +125,7 @@ extension CopyOperation {
     ) throws(SenseData) {
         let unit = place.unit.unit
         guard unit.reservations.permits(rule, place.unit) else { throw aborted(.thirdPartyDeviceFailure) }
-        if unit.conditions.contains(.notReady) { throw explained(unit.notReadySense) }
+        if let sense = unit.notReadySense { throw explained(sense) }
         guard place.range(byteCount: byteCount).isWithin(blockCount: unit.blockCount) else {
             throw explained(.logicalBlockAddressOutOfRange)
         }

@@ -183,7 +183,8 @@ struct CopyRecords {
     mutating func add(_ operation: CopyOperation) {
         count &+= 1
         operations.removeAll { $0.listIdentifier == operation.listIdentifier && $0.state != .underWay }
-        if operations.count >= TargetLimits.copyRecordCount, let oldest = operations.firstIndex(where: { $0.state != .underWay })
+        if operations.count >= TargetLimits.copyRecordCount,
+            let oldest = operations.firstIndex(where: { $0.state != .underWay })
         {
             operations.remove(at: oldest)
         }

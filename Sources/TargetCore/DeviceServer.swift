@@ -51,7 +51,8 @@ extension ITNexus {
     }
 
     private static func checkState(of unit: LogicalUnit, for row: CommandDescriptor) throws(SenseData) {
-        if row.traits.contains(.needsMedium), unit.conditions.contains(.notReady) { throw unit.notReadySense }
+        let conditions = unit.conditions.now
+        if !conditions.isDisjoint(with: .unready), let sense = unit.notReadySense(for: row, conditions) { throw sense }
         if row.traits.contains(.writesMedium), unit.isWriteProtected { throw .writeProtected }
     }
 

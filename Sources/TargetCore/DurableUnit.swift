@@ -12,6 +12,11 @@ public struct DurableUnitState: Codable, Equatable, Sendable {
     /// Saved mode pages (SPC-4 7.5); nil: none was saved.
     public var modePages: [SavedModePage]?
 
+    /// A sanitize operation has begun, and has not ended well.
+    public var sanitizeFailure: SanitizeFailure?
+    /// FORMAT UNIT has begun, and has not ended well.
+    public var isFormatCorrupt: Bool?
+
     public init() {}
 
     /// Whether the parts agree with each other: what was read may come from anywhere.

@@ -30,7 +30,12 @@ public final class LogicalUnit: Sendable {
     let extents: ExtentGuard
     let tokens: TokenStore
     let durable: DurableUnit
+    let operations: UnitOperations
+    let removal = MediumRemoval()
+    let rest = RestingState()
     let portGroups: TargetPortGroups
+    /// Nil: initiators are not told when storage runs out.
+    let threshold: ThinThreshold?
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -43,6 +48,7 @@ public final class LogicalUnit: Sendable {
         extents = ExtentGuard(conditions: conditions)
         tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)
+        operations = UnitOperations(durable.current, conditions: conditions)
         reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
         self.identity = identity
         features = device.features
@@ -53,6 +59,11 @@ public final class LogicalUnit: Sendable {
         let byDevice = UInt64(device.features.maximumTransferBlockCount)
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
         modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
+        threshold = options.thresholdPercent.flatMap { percent in
+            guard device.features.canUnmap else { return nil }
+            return ThinThreshold(
+                usedPercent: percent, blockCount: device.blockCount, blockByteCount: device.blockByteCount)
+        }
         ModeCommands.restore(self)
     }
 
@@ -84,9 +95,6 @@ public final class LogicalUnit: Sendable {
         let physical = max(options.physicalBlockByteCount ?? blockByteCount, blockByteCount)
         return UInt8((physical / blockByteCount).trailingZeroBitCount)
     }
-
-    /// Why commands do not reach the medium; asked while some condition is there that says so.
-    var notReadySense: SenseData { .initializingCommandRequired }
 
     var isWriteProtected: Bool { features.isReadOnly || modes.isSoftwareWriteProtected }
 
@@ -124,6 +132,7 @@ public final class LogicalUnit: Sendable {
 
     func detach(_ attachment: UnitAttachment) {
         attachments.withLock { $0.removeAll { $0 === attachment } }
+        removal.allow(for: attachment)
     }
 
     /// Every I_T nexus that knows the unit now.
@@ -140,6 +149,9 @@ public final class LogicalUnit: Sendable {
         reservations.releaseReserve(of: nil)
         ModeCommands.restore(self)
         isStopped = false
+        removal.allowForAll()
+        wake()
+        operations.abortSelfTest()
     }
 }
 

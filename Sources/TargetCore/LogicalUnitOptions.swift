@@ -7,6 +7,9 @@ public struct LogicalUnitOptions: Sendable {
     public var writeCacheEnabled = true
     /// RMB: the medium can be ejected, loaded, and kept from that.
     public var isRemovable = false
+    /// Percent of the medium, 1 to 99: when less than the rest of it can still be written, initiators are told. For thin
+    /// units whose device tells its storage.
+    public var thresholdPercent: Int?
     /// Bytes of a physical block, a power of two times the logical block; nil: one logical block.
     public var physicalBlockByteCount: Int?
     /// Who reaches the unit how, through target port groups.

@@ -93,7 +93,8 @@ extension ITNexus {
     private func canEndNow(_ task: SCSITask) -> Bool {
         switch task.state {
         case .awaitingData, .blocked: true
-        case .waiting: withdrawExtentClaim(of: task) || withdrawTurn(of: task)
+        case .waiting:
+            withdrawExtentClaim(of: task) || withdrawTurn(of: task) || task.operation?.leave(task) ?? false
         case .enabled, .finished, .free: false
         }
     }

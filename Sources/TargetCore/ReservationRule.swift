@@ -14,6 +14,8 @@ public enum ReservationRule: Sendable, CaseIterable {
     case never
     /// START STOP UNIT: starting is `duringPersistentReservation`, everything else `never`.
     case startStopUnit
+    /// PREVENT ALLOW MEDIUM REMOVAL: to allow it is `duringPersistentReservation`, to prevent it `never`.
+    case preventAllowMediumRemoval
     /// PERSISTENT RESERVE OUT, RESERVE and RELEASE look at the reservation themselves.
     case byCommand
 
@@ -24,6 +26,7 @@ public enum ReservationRule: Sendable, CaseIterable {
         case .duringWriteExclusive: !isExclusiveAccess
         case .never: false
         case .startStopUnit: StartStopUnit(cdb).isPlainStart
+        case .preventAllowMediumRemoval: !PreventAllowMediumRemoval.prevents(cdb)
         }
     }
 

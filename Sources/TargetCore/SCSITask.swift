@@ -109,6 +109,8 @@ public final class SCSITask {
     var turn = Turn.none
     /// The device of a request that does not go to the unit's own.
     var otherDevice: (any BlockDevice)?
+    /// The background operation that the command has begun, and whose end it may wait for.
+    var operation: BackgroundOperation?
     /// A third-party copy, with all that it is about.
     var copy: CopyOperation?
     /// The row waited for a save, which did not come about.
@@ -176,6 +178,7 @@ public final class SCSITask {
         extentClaim = .none
         turn = .none
         if otherDevice != nil { otherDevice = nil }
+        if operation != nil { operation = nil }
         if copy != nil { copy = nil }
         hasFailedToSave = false
         isOffered = false

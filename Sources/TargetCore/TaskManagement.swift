@@ -118,7 +118,10 @@ extension ITNexus {
         for unit in all { unit.attentions.post(.iTNexusLoss) }
         abort(.all, of: all + [absentUnit]) {
             for unit in all {
-                if let attachment = unit.attachment { unit.unit.reservations.releaseReserve(of: attachment) }
+                if let attachment = unit.attachment {
+                    unit.unit.reservations.releaseReserve(of: attachment)
+                    unit.unit.removal.allow(for: attachment)
+                }
             }
             completion()
         }

@@ -69,6 +69,8 @@ extension ITNexus {
                 return
             case .finished(let byteCount):
                 return finish(task, .good, toInitiator: byteCount)
+            case .conditionMet:
+                return finish(task, .conditionMet)
             case .reservationConflict:
                 return finish(task, .reservationConflict)
             }
@@ -76,8 +78,11 @@ extension ITNexus {
     }
 
     private func nextStep(of task: SCSITask, _ unit: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        if task.step == 0, unit.unit.conditions.contains([.extentsGuarded, .tokensWatched]), !mayBegin(task, unit) {
-            return .wait
+        if task.step == 0 {
+            let conditions = unit.unit.conditions.now
+            if !conditions.isDisjoint(with: .heedsBeforeFirstStep), try !mayBegin(task, unit, conditions) {
+                return .wait
+            }
         }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
@@ -85,10 +90,18 @@ extension ITNexus {
         return try row.use { row throws(SenseData) in try row.perform(task, unit) }
     }
 
-    /// False: the task waits for an atomic command. Tokens are looked at when it has its turn.
-    private func mayBegin(_ task: SCSITask, _ unit: NexusUnit) -> Bool {
-        if unit.unit.conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
-        if unit.unit.conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
+    /// What happened since the task was accepted may keep it from the medium. False: it waits for its turn.
+    private func mayBegin(
+        _ task: SCSITask, _ unit: NexusUnit, _ conditions: UnitConditions.Set
+    ) throws(SenseData) -> Bool {
+        if let row = task.descriptor?.object, task.operation == nil,
+            let sense = unit.unit.notReadySense(for: row, conditions)
+        {
+            throw sense
+        }
+        if conditions.contains(.extentsGuarded), !passesGuard(task, unit) { return false }
+        // Tokens are looked at when it has its turn.
+        if conditions.contains(.tokensWatched) { revokeTokens(task, unit) }
         return true
     }
 

@@ -26,8 +26,19 @@ final class UnitConditions: Sendable {
         /// There are tokens that a write makes invalid.
         static let tokensWatched = Set(rawValue: 1 << 8)
 
+        /// START STOP UNIT has put the unit to rest; the next command for the medium wakes it.
+        static let lowPower = Set(rawValue: 1 << 16)
+
         /// Any of them keeps commands from the medium.
         static let notReady: Set = [.stopped, .noMedium, .formatting, .formatCorrupt, .sanitizing, .selfTesting]
+        /// Any of them has to be looked at before a command is accepted, and again before its first step.
+        static let unready: Set = [
+            .stopped, .noMedium, .formatting, .formatCorrupt, .sanitizing, .selfTesting, .lowPower,
+        ]
+        static let heedsBeforeFirstStep: Set = [
+            .stopped, .noMedium, .formatting, .formatCorrupt, .sanitizing, .selfTesting, .extentsGuarded,
+            .tokensWatched,
+        ]
     }
 
     private let bits = Atomic<UInt32>(0)

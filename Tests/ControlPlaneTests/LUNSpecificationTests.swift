@@ -29,6 +29,11 @@ struct LUNSpecificationTests {
         ("uring//a,readonly", settings("uring//a") { $0.isReadOnly = true }),
         ("uring//a,readonly=yes", settings("uring//a") { $0.isReadOnly = true }),
         ("uring//a,readonly=no", settings("uring//a")),
+        ("ram/1G,removable", settings("ram/1G") { $0.isRemovable = true }),
+        ("ram/1G,removable=off", settings("ram/1G")),
+        ("ram/1G,physical-block-size=4096", settings("ram/1G") { $0.physicalBlockByteCount = 4096 }),
+        ("ram/1G,threshold=80", settings("ram/1G") { $0.thresholdPercent = 80 }),
+        ("ram/1G,threshold=1%", settings("ram/1G") { $0.thresholdPercent = 1 }),
         ("ram/1G,serial=A b=1", settings("ram/1G") { $0.serial = "A b=1" }),
         ("ram/1G,vendor=12345678", settings("ram/1G") { $0.vendor = "12345678" }),
         ("ram/1G,product=1234567890123456", settings("ram/1G") { $0.product = "1234567890123456" }),
@@ -93,7 +98,7 @@ struct LUNSpecificationTests {
         ),
         (
             "file//a,b.img",
-            #"LUN "file//a,b.img" has no attribute "b.img": known here: size, block-size, readonly, serial, vendor, product, write-cache, merge, merge-delay, max-delay (a comma that belongs to a path is written \,)"#
+            #"LUN "file//a,b.img" has no attribute "b.img": known here: size, block-size, physical-block-size, readonly, removable, serial, threshold, vendor, product, write-cache, merge, merge-delay, max-delay (a comma that belongs to a path is written \,)"#
         ),
         (
             "ram/1G,",
@@ -118,6 +123,14 @@ struct LUNSpecificationTests {
         (
             "ram/1G,vendor=123456789",
             #"LUN "ram/1G,vendor=123456789": vendor cannot be "123456789": write 1 to 8 printable ASCII characters"#
+        ),
+        (
+            "ram/1G,physical-block-size=3000",
+            #"LUN "ram/1G,physical-block-size=3000": physical-block-size cannot be "3000": write a power of two from 512 to 65536"#
+        ),
+        (
+            "ram/1G,threshold=100",
+            #"LUN "ram/1G,threshold=100": threshold cannot be "100": write a percentage from 1 to 99, such as 80"#
         ),
         (
             "ram/1G,write-cache",

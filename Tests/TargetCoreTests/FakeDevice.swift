@@ -38,6 +38,7 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
     private let lock = NSLock()
     private var storedBlockCount: UInt64
     private var storedFeatures: BlockDeviceFeatures
+    private var storedResources: MappingResources?
     private var bytes: [UInt8]
     private var entries: [Entry] = []
     private var waiting: [BlockRequest] = []
@@ -74,6 +75,11 @@ final class FakeDevice: BlockDevice, @unchecked Sendable {
     var turns: Int { lock.withLock { endedTurns } }
     var waitingCount: Int { lock.withLock { waiting.count } }
     func forgetLog() { lock.withLock { entries = [] } }
+
+    var mappingResources: MappingResources? {
+        get { lock.withLock { storedResources } }
+        set { lock.withLock { storedResources = newValue } }
+    }
 
     var contents: [UInt8] {
         get { lock.withLock { bytes } }

@@ -40,11 +40,13 @@ struct ReservationTests {
     static func isAllowed(_ row: CommandDescriptor, _ type: ReservationType) -> Bool? {
         switch row.name {
         case "INQUIRY", "REPORT LUNS", "REQUEST SENSE", "TEST UNIT READY", "READ CAPACITY(10)", "READ CAPACITY(16)",
-            "REPORT TARGET PORT GROUPS", "REPORT IDENTIFYING INFORMATION", "REPORT TIMESTAMP", "LOG SENSE":
+            "REPORT TARGET PORT GROUPS", "REPORT IDENTIFYING INFORMATION", "REPORT TIMESTAMP", "LOG SENSE",
+            "PREVENT ALLOW MEDIUM REMOVAL":
             true
         case "READ(6)", "READ(10)", "READ(12)", "READ(16)", "VERIFY(10)", "VERIFY(12)", "VERIFY(16)", "MODE SENSE(6)",
             "MODE SENSE(10)", "GET LBA STATUS", "REPORT SUPPORTED OPERATION CODES",
-            "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "READ BUFFER(10)", "READ BUFFER(16)":
+            "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "READ BUFFER(10)", "READ BUFFER(16)",
+            "READ DEFECT DATA(10)", "READ DEFECT DATA(12)", "PRE-FETCH(10)", "PRE-FETCH(16)":
             !type.isExclusiveAccess
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): true
         // They look at the reservation themselves.

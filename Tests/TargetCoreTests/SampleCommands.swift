@@ -32,6 +32,7 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
     static func rig(_ features: BlockDeviceFeatures = features) -> Rig {
         Rig(FakeDevice(features: features)) {
             $0.asymmetricAccess.support = .implicitAndExplicit
+            $0.isRemovable = true
         }
     }
 
@@ -70,6 +71,16 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
             return ([op, 0, 0, 0, 0, 0, 0, 0, 24, 0], [0, 22, 0, 16, 0, 0, 0, 0] + lba8 + [0, 0, 0, 2, 0, 0, 0, 0])
         case "SYNCHRONIZE CACHE(10)": return (ten, [])
         case "SYNCHRONIZE CACHE(16)": return (sixteen, [])
+        case "SANITIZE, OVERWRITE": return ([op, action, 0, 0, 0, 0, 0, 0, 5, 0], [1, 0, 0, 1, 0x5A])
+        case "SANITIZE, BLOCK ERASE", "SANITIZE, EXIT FAILURE MODE":
+            return ([op, action] + [UInt8](repeating: 0, count: 8), [])
+        case "FORMAT UNIT": return ([op, 0x10, 0, 0, 0, 0], [0, 0x80, 0, 0])
+        case "SEND DIAGNOSTIC": return ([op, 0x04, 0, 0, 0, 0], [])
+        case "RECEIVE DIAGNOSTIC RESULTS": return ([op, 0x01, 0, 0, 252, 0], [])
+        case "READ DEFECT DATA(10)": return ([op, 0, 0x18, 0, 0, 0, 0, 0, 8, 0], [])
+        case "READ DEFECT DATA(12)": return ([op, 0x18, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [])
+        case "PRE-FETCH(10)": return (ten, [])
+        case "PRE-FETCH(16)": return (sixteen, [])
         case "START STOP UNIT": return ([op, 0, 0, 0, 0, 0], [])
         case "MODE SELECT(6)": return ([op, 0x10, 0, 0, 24, 0], [0, 0, 0, 0] + cachingPage)
         case "MODE SELECT(10)":

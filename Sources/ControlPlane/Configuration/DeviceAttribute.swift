@@ -10,6 +10,7 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
     case readonly
     case removable
     case serial
+    case threshold
     case vendor
     case product
     case writeCache = "write-cache"
@@ -30,6 +31,7 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .physicalBlockSize: "write a power of two from 512 to 65536"
         case .readonly, .removable: "write yes or no, or the word \(rawValue) alone"
         case .serial: "write 1 to \(Self.maximumSerialByteCount) printable ASCII characters"
+        case .threshold: "write a percentage from 1 to 99, such as 80"
         case .vendor: "write 1 to \(Self.maximumVendorByteCount) printable ASCII characters"
         case .product: "write 1 to \(Self.maximumProductByteCount) printable ASCII characters"
         case .writeCache, .merge: "write on or off"
@@ -74,6 +76,10 @@ enum DeviceAttribute: String, CaseIterable, Sendable {
         case .serial:
             guard Self.isText(value, limit: Self.maximumSerialByteCount) else { return false }
             settings.serial = value
+        case .threshold:
+            guard let percent = Int(value.hasSuffix("%") ? String(value.dropLast()) : value), (1...99).contains(percent)
+            else { return false }
+            settings.thresholdPercent = percent
         case .vendor:
             guard Self.isText(value, limit: Self.maximumVendorByteCount) else { return false }
             settings.vendor = value

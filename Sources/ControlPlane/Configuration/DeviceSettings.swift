@@ -15,6 +15,8 @@ public struct DeviceSettings: Equatable, Sendable {
     public var isReadOnly = false
     /// The medium can be ejected and loaded.
     public var isRemovable = false
+    /// Percent of the medium that has storage when initiators are told that it runs out.
+    public var thresholdPercent: Int?
     /// Bytes of a physical block; nil: one logical block.
     public var physicalBlockByteCount: Int?
     /// UNIT SERIAL NUMBER.

@@ -24,6 +24,7 @@ struct OpenDevice: Sendable {
         configuration.byteCount = settings.byteCount
         configuration.blockByteCount = settings.blockByteCount
         configuration.isReadOnly = settings.isReadOnly
+        configuration.watchesSpace = settings.thresholdPercent != nil
         if settings.merges {
             configuration.merging = RequestMerging(
                 delayNanoseconds: settings.mergeDelayNanoseconds,
@@ -53,17 +54,16 @@ struct OpenDevice: Sendable {
         options.writeCacheEnabled = settings.writeCache ?? true
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
-        if let physical = options.physicalBlockByteCount, physical < device.blockByteCount {
+        options.thresholdPercent = settings.thresholdPercent
+        if let defect = defect(of: settings, on: device) {
             filters?.close()
             device.close()
-            throw Failure(
-                .usage,
-                "gives physical-block-size=\(physical), less than its logical block of \(device.blockByteCount) bytes: "
-                    + "write at least that"
-            ).at(asked.origin)
+            throw Failure(.usage, defect).at(asked.origin)
         }
         let unit = LogicalUnit(device: filters?.device ?? device, identity: identity, options: options)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
+        device.onSpaceChange = { [weak unit] in unit?.mappingResourcesChanged() }
+        unit.mappingResourcesChanged()
         return OpenDevice(
             name: asked.name, backstore: settings.backstore, device: device, filters: filters,
             filterTexts: settings.filterTexts, unit: unit)
@@ -71,6 +71,19 @@ struct OpenDevice: Sendable {
 
     /// What its store and its filters have done, by name.
     var counters: [String: UInt64] { device.counters.byName.merging(filters?.counters ?? [:], uniquingKeysWith: +) }
+
+    /// What of the attributes contradicts the store, now that it is known; nil: nothing.
+    private static func defect(of settings: DeviceSettings, on device: HandlerDevice) -> String? {
+        if let physical = settings.physicalBlockByteCount, physical < device.blockByteCount {
+            return "gives physical-block-size=\(physical), less than its logical block of \(device.blockByteCount) bytes: "
+                + "write at least that"
+        }
+        if settings.thresholdPercent != nil, !device.features.canUnmap || device.mappingResources == nil {
+            return "gives a threshold, but its handler \(device.handler.subtype) does not tell how much storage it has "
+                + "left: leave threshold out"
+        }
+        return nil
+    }
 
     /// A store whose size nobody knows is most often one that is not there.
     private static func sentence(_ error: HandlerDeviceError, _ settings: DeviceSettings) -> String {

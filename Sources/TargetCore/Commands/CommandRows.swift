@@ -5,7 +5,7 @@ import SCSI
 extension CommandTable {
     /// A direct access block device (PERIPHERAL DEVICE TYPE 00h).
     public static let directAccess = CommandTable(
-        [primary, parameters, access, reservations, transfers, provisioning, copies].flatMap { $0 })
+        [primary, parameters, access, reservations, transfers, provisioning, copies, medium].flatMap { $0 })
 
     /// What every device has (SPC-4).
     private static let primary: [CommandDescriptor] = [
@@ -34,6 +34,11 @@ extension CommandTable {
 
     private static let copies: [CommandDescriptor] =
         [ExtendedCopyCommand.row] + ReceiveCopyCommands.rows + TokenCommands.rows
+
+    private static let medium: [CommandDescriptor] = [
+        [PreventAllowMediumRemoval.row, FormatUnit.row], SanitizeCommands.rows, DiagnosticCommands.rows,
+        ReadDefectData.rows, PreFetchCommands.rows,
+    ].flatMap { $0 }
 
     /// What a number without a logical unit answers (SPC-4 6.4.1, 6.33, 6.39).
     static let absentUnit = CommandTable(

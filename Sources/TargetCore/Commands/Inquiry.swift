@@ -49,6 +49,7 @@ struct InquiryData {
         standard.supportsThirdPartyCopy = copies
         standard.targetPortGroupSupport = unit.portGroups.options.support
         standard.hasMultiplePorts = unit.portGroups.ports.count > 1
+        standard.isRemovable = unit.options.isRemovable
         self.standard = standard
         var pages = VitalProductData(pages: [
             .unitSerialNumber(unit.identity.serial),
@@ -142,6 +143,7 @@ struct InquiryData {
     private static func characteristics(_ unit: LogicalUnit) -> BlockDeviceCharacteristics {
         var page = BlockDeviceCharacteristics()
         if unit.features.isSolidState { page.rotation = .nonRotating }
+        page.readsAfterBlockErase = SanitizeCommands.canErase(unit)
         return page
     }
 
@@ -153,6 +155,7 @@ struct InquiryData {
         page.supportsWriteSame10Unmap = true
         page.unmappedRead = unit.features.unmappedReadsZero ? .zeroes : .unspecified
         page.provisioningType = .thin
+        page.thresholdExponent = unit.threshold?.exponent ?? 0
         return page
     }
 }

@@ -118,7 +118,11 @@ enum ModeCommands {
     }
 
     static func pages(of unit: LogicalUnit) -> ModePages {
-        var pages = ModePages([.readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl])
+        let all: [ModePage?] = [
+            .readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl,
+            unit.provisioningModePage,
+        ]
+        var pages = ModePages(all.compactMap { $0 })
         pages.configure(.disableExceptionControl, default: true, isChangeable: false)
         pages.configure(.globalLoggingTargetSaveDisable, default: true, isChangeable: false)
         let modes = unit.modes

@@ -7,8 +7,7 @@ enum ReadCapacityCommands {
     static let rows = [
         CommandDescriptor(
             name: "READ CAPACITY(10)", opcode: .readCapacity10, usage: [UInt8](repeating: 0, count: 9),
-            data: .toInitiator,
-            reservation: .duringPersistentReservation,
+            data: .toInitiator, traits: .namesMedium, reservation: .duringPersistentReservation,
             plan: { _, _ throws(SenseData) in TransferPlan(toInitiator: ReadCapacityData.tenByteCount) },
             perform: { task, nexus throws(SenseData) in
                 let data = capacity(of: nexus.unit)
@@ -18,7 +17,7 @@ enum ReadCapacityCommands {
             name: "READ CAPACITY(16)", opcode: .serviceActionIn16,
             serviceAction: ServiceAction.In16.readCapacity16.rawValue,
             usage: [0x1F] + [UInt8](repeating: 0, count: 8) + [0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00],
-            data: .toInitiator, reservation: .duringPersistentReservation,
+            data: .toInitiator, traits: .namesMedium, reservation: .duringPersistentReservation,
             plan: { task, _ throws(SenseData) in
                 let allocationLength = Int(task.cdb.uint32(at: allocationLengthByte))
                 return TransferPlan(toInitiator: min(allocationLength, ReadCapacityData.sixteenByteCount))

@@ -7,7 +7,7 @@ import SCSI
 enum RequestSense {
     static let row = row { task, nexus in
         if let attention = nexus.takeAttention() { return attention.sense }
-        return nexus.unit.isStopped ? .initializingCommandRequired : .noSense
+        return nexus.unit.senseOfState
     }
 
     /// Of a number without a logical unit: GOOD, and the sense data say so.
