@@ -168,7 +168,8 @@ let package = Package(
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
         .target(name: "QcowImage", path: "Tests/QcowImage", swiftSettings: tests),
         .testTarget(
-            name: "HandlerTests", dependencies: ["HandlerHost", "QcowImage", "TargetCore", "SCSI"], exclude: ["Handlers"],
+            name: "HandlerTests", dependencies: ["HandlerHost", "QcowImage", "TargetCore", "SCSI"],
+            exclude: ["Handlers"],
             swiftSettings: tests),
         .testTarget(
             name: "HandlerCheckTests", dependencies: ["HandlerConformance", "QcowImage"], exclude: ["Faults"],
