@@ -23,7 +23,8 @@ struct ReservationMatrixTests {
         let rig: Rig
         private let initiators: [Sender: Initiator]
 
-        init(_ type: ReservationType, on rig: Rig = SampleCommand.rig()) {
+        /// `rig`: a unit that does the command in question.
+        init(_ type: ReservationType, _ rig: Rig = SampleCommand.rig()) {
             self.rig = rig
             let target = rig.target
             initiators = ReservationMatrixTests.names.mapValues { Initiator(target, name: $0) }
@@ -69,7 +70,7 @@ struct ReservationMatrixTests {
         guard let columns = entry.columns else { return }
         for type in ReservationType.allCases {
             for sender in Sender.allCases {
-                let scene = Scene(type, on: sample.rig())
+                let scene = Scene(type, sample.rig())
                 let ended = scene.run(sender, sample.cdb, sample.data)
                 let mustConflict = Self.conflicts(columns, type, sender)
                 #expect((ended.status == .reservationConflict) == mustConflict, "\(type), \(sender)")
