@@ -96,7 +96,9 @@ struct CopyGuardTests {
 
     enum Fence: CaseIterable { case preemptAndAbort, logicalUnitReset }
 
-    @Test("Who clears the tasks of a unit waits for copies to it that another unit was told to make", arguments: Fence.allCases)
+    @Test(
+        "Who clears the tasks of a unit waits for copies to it that another unit was told to make",
+        arguments: Fence.allCases)
     func fence(how: Fence) {
         let rig = CopyRig { _, features in features.maximumTransferBlockCount = 8 }
         #expect(ReservationTests.out(rig.a, .register, newKey: 1) == .good)
@@ -109,7 +111,9 @@ struct CopyGuardTests {
         switch how {
         case .preemptAndAbort:
             rig.b.port.afterFinished = { _ in isFenced = true }
-            rig.b.start([0x5F, 5, 1, 0, 0, 0, 0, 0, 24, 0], joined(UInt64(2).bytes, UInt64(1).bytes, [UInt8](repeating: 0, count: 8)))
+            rig.b.start(
+                [0x5F, 5, 1, 0, 0, 0, 0, 0, 24, 0],
+                joined(UInt64(2).bytes, UInt64(1).bytes, [UInt8](repeating: 0, count: 8)))
         case .logicalUnitReset:
             rig.b.nexus.perform(.logicalUnitReset, lun: CopyRig.lun0, tag: 0) { _ in isFenced = true }
         }

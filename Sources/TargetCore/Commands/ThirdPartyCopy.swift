@@ -12,9 +12,12 @@ enum ThirdPartyCopy {
 
     static let descriptorTypeCodes = [BlockToBlockSegment.typeCode, CopyTargetDescriptor.typeCode]
 
-    /// A store that answers every CDB itself may have no blocks that the core could read or write.
+    /// A store that answers every CDB itself may have no blocks that the core could read or write; and copies do not
+    /// carry protection information.
     @Sendable
-    static func isSupported(by unit: LogicalUnit) -> Bool { unit.features.passthrough != .always }
+    static func isSupported(by unit: LogicalUnit) -> Bool {
+        unit.features.passthrough != .always && !unit.isProtected
+    }
 
     static func rangeLimits(of unit: LogicalUnit) -> BlockDeviceRanges.Limits {
         BlockDeviceRanges.Limits(
