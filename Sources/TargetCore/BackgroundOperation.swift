@@ -55,8 +55,6 @@ final class BackgroundOperation: @unchecked Sendable {
     private var memory = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
     /// Nil until it has ended.
     private(set) var outcome: Outcome?
-    /// It has saved that it is under way, where that is what its first stage does.
-    private(set) var hasBegun = false
     private var waiters: [(task: SCSITask, nexus: ITNexus, untilEnd: Bool)] = []
 
     /// `completion` is called in the loop's thread, before those that wait.
@@ -146,7 +144,7 @@ final class BackgroundOperation: @unchecked Sendable {
         sampleIndex = 0
         unsafe memory.deallocate()
         unsafe memory = .init(start: nil, count: 0)
-        hasBegun = true
+        // What the first stage saves has been saved.
         tell(false)
     }
 
@@ -276,48 +274,7 @@ final class BackgroundOperation: @unchecked Sendable {
         // At most 33 passes of fewer than 2^54 blocks: nothing overflows.
         let all = max(1, blockCount * passCount)
         let done = min(all, blocksBefore + min(position, blockCount))
-        doneParts.store(UInt32(min(65535, Double(done) / Double(all) * 65536)), ordering: .relaxed)
-    }
-}
-
-/// What an operation does over the whole medium, or with it.
-enum OperationStage: Sendable {
-    /// Makes the change durable, where the unit has a store.
-    case save(@Sendable (inout DurableUnitState) -> Void)
-    case flush
-    /// Writes the block, of one logical block's bytes, over every block.
-    case fill([UInt8])
-    /// Zeroes with storage behind them.
-    case zero
-    /// Deallocates what can be, where that reads as zeroes, and zeroes the rest.
-    case deallocate
-    /// Reads so many pieces spread over the medium, and compares every block of them.
-    case compare([UInt8], sampleCount: Int)
-    /// Reads so many pieces, or everything.
-    case read(sampleCount: Int?)
-
-    /// Blocks zeroed by one request: a stop waits for no longer than that.
-    static let zeroBlockCount: UInt64 = 1 << 16
-
-    var isPass: Bool {
-        switch self {
-        case .save, .flush: false
-        case .fill, .zero, .deallocate, .compare, .read: true
-        }
-    }
-
-    var sampleCount: Int? {
-        switch self {
-        case .compare(_, let count): count
-        case .read(let count): count
-        case .save, .flush, .fill, .zero, .deallocate: nil
-        }
-    }
-
-    var mayUnmap: Bool {
-        switch self {
-        case .deallocate: true
-        case .save, .flush, .fill, .zero, .compare, .read: false
-        }
+        let part: Double = Double(done) / Double(all)
+        doneParts.store(UInt32(min(part * 65536, 65535)), ordering: .relaxed)
     }
 }

@@ -99,10 +99,10 @@ public struct BlockDeviceFeatures: Sendable, Equatable {
 public struct MappingResources: Sendable, Equatable {
     /// Bytes of the medium that are mapped.
     public var usedByteCount: UInt64
-    /// Bytes of the medium that are not mapped, and for which there is storage.
-    public var availableByteCount: UInt64
+    /// Bytes of the medium that are not mapped, and for which there is storage; nil: not known.
+    public var availableByteCount: UInt64?
 
-    public init(usedByteCount: UInt64, availableByteCount: UInt64) {
+    public init(usedByteCount: UInt64, availableByteCount: UInt64? = nil) {
         self.usedByteCount = usedByteCount
         self.availableByteCount = availableByteCount
     }

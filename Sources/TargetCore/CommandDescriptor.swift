@@ -80,6 +80,8 @@ public final class CommandDescriptor: Sendable {
     public let data: DataDirection
     public let traits: Traits
     public let reservation: ReservationRule
+    /// What the command counts as in the log pages.
+    let activityKind: ActivityKind
 
     /// Nil: every logical unit does the command.
     private let isSupported: (@Sendable (LogicalUnit) -> Bool)?
@@ -103,6 +105,7 @@ public final class CommandDescriptor: Sendable {
             ? CDBUsage([usage[0] | Self.protectFieldMask] + usage.dropFirst()) : self.usage
         self.data = data
         self.traits = traits
+        activityKind = ActivityKind(traits, data)
         self.reservation = reservation
         self.isSupported = isSupported
         self.plan = plan

@@ -16,6 +16,9 @@ public struct DurableUnitState: Codable, Equatable, Sendable {
     public var sanitizeFailure: SanitizeFailure?
     /// FORMAT UNIT has begun, and has not ended well.
     public var isFormatCorrupt: Bool?
+    /// What SET IDENTIFYING INFORMATION gave, by type.
+    public var identifyingInformation: [UInt8]?
+    public var identifyingText: [UInt8]?
 
     public init() {}
 

@@ -66,7 +66,8 @@ extension ITNexus {
     private func beganBefore(_ exempt: SCSITask?, in range: BlockRange, on unit: LogicalUnit) -> [SCSITask] {
         presentUnits.filter { $0.unit === unit }.flatMap { nexusUnit in
             nexusUnit.taskSet.tasks.filter { task in
-                guard task !== exempt, task.extentClaim == .none else { return false }
+                // One that has not begun finds the claim, and waits for it.
+                guard task !== exempt, task.extentClaim == .none, task.hasBegun else { return false }
                 guard task.state == .enabled || task.state == .waiting else { return false }
                 return Self.extent(of: task)?.overlaps(range) ?? false
             }

@@ -38,8 +38,10 @@ public final class LogicalUnit: Sendable {
     let removal = MediumRemoval()
     let rest = RestingState()
     let portGroups: TargetPortGroups
-    /// Nil: initiators are not told when storage runs out.
-    let threshold: ThinThreshold?
+    let logs = UnitLogs()
+    let clock: DeviceClock?
+    let buffer = UnitBuffer()
+    let thresholdNotice = ThresholdNotice()
     private let attachments = Mutex<[UnitAttachment]>([])
 
     public init(
@@ -48,6 +50,7 @@ public final class LogicalUnit: Sendable {
         self.device = device
         self.options = options
         conditions = UnitConditions()
+        clock = options.clock.map { DeviceClock($0) }
         portGroups = TargetPortGroups(options.asymmetricAccess, conditions: conditions)
         extents = ExtentGuard(conditions: conditions)
         tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
@@ -71,11 +74,6 @@ public final class LogicalUnit: Sendable {
         maximumTransferBlockCount = byDevice == 0 ? byLimit : min(byLimit, byDevice)
         blockCountLimit = min(UInt64(Int64.max) / UInt64(device.blockByteCount), protection?.blockCount ?? .max)
         modes = ModeState(writeCacheEnabled: options.writeCacheEnabled)
-        threshold = options.thresholdPercent.flatMap { percent in
-            guard device.features.canUnmap else { return nil }
-            return ThinThreshold(
-                usedPercent: percent, blockCount: device.blockCount, blockByteCount: device.blockByteCount)
-        }
         ModeCommands.restore(self)
     }
 
@@ -97,7 +95,10 @@ public final class LogicalUnit: Sendable {
     /// START STOP UNIT has stopped the unit.
     var isStopped: Bool {
         get { conditions.contains(.stopped) }
-        set { conditions.set(.stopped, newValue) }
+        set {
+            if isStopped, !newValue { logs.countStartStopCycle() }
+            conditions.set(.stopped, newValue)
+        }
     }
 
     /// LOGICAL BLOCKS PER PHYSICAL BLOCK EXPONENT: 0 to 7.
@@ -143,8 +144,19 @@ public final class LogicalUnit: Sendable {
     }
 
     func detach(_ attachment: UnitAttachment) {
-        attachments.withLock { $0.removeAll { $0 === attachment } }
+        attachments.withLock { attachments in
+            guard attachments.contains(where: { $0 === attachment }) else { return }
+            attachments.removeAll { $0 === attachment }
+            logs.retire(attachment.activity.counts)
+        }
         removal.allow(for: attachment)
+    }
+
+    /// Calls `body` with what the commands of the nexuses that are there have done.
+    func withCounts<Result>(_ body: (ActivityCounts) -> Result) -> Result {
+        attachments.withLock { attachments in
+            body(attachments.reduce(ActivityCounts()) { $0 + $1.activity.counts })
+        }
     }
 
     /// Every I_T nexus that knows the unit now.
@@ -171,11 +183,13 @@ public final class LogicalUnit: Sendable {
 final class UnitAttachment: Sendable {
     let nexusIdentity: NexusIdentity
     let attentions: PendingUnitAttentions
+    let activity: UnitActivity
     let loop: any OwnerLoop
     /// The I_T nexus, for work that `loop` performs. The attachment goes when the nexus is closed.
     let nexus: LoopBound<ITNexus>
 
-    init(nexus: ITNexus, attentions: PendingUnitAttentions) {
+    init(nexus: ITNexus, attentions: PendingUnitAttentions, activity: UnitActivity) {
+        self.activity = activity
         nexusIdentity = nexus.identity
         loop = nexus.loop
         self.attentions = attentions

@@ -16,6 +16,8 @@ public struct LogicalUnitOptions: Sendable {
     public var asymmetricAccess = AsymmetricAccessOptions()
     /// Protection information, and where it is kept; nil: there is none.
     public var protection: ProtectionOptions?
+    /// For the timestamp; nil: the unit has none.
+    public var clock: DeviceClockSource?
     /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.
     public var store: (any DurableStore)?
     /// Seconds since some moment, never less than before: by it ROD tokens expire. From any thread.

@@ -10,6 +10,10 @@ final class NexusUnit {
     let attentions = PendingUnitAttentions()
     /// What the logical unit knows of this nexus; nil while it is not attached.
     private(set) var attachment: UnitAttachment?
+    /// What the commands of this nexus have done, for the log pages.
+    let activity = UnitActivity()
+    /// What WRITE BUFFER has put into the echo buffer; nil: nothing yet.
+    var echoBuffer: [UInt8]?
     let isAbsent: Bool
     /// The target port group through which the nexus reaches the unit.
     let portGroup: TargetPortGroup?
@@ -47,7 +51,7 @@ final class NexusUnit {
     }
 
     func attach() {
-        let attachment = UnitAttachment(nexus: nexus, attentions: attentions)
+        let attachment = UnitAttachment(nexus: nexus, attentions: attentions, activity: activity)
         self.attachment = attachment
         unit.attach(attachment)
     }

@@ -46,6 +46,7 @@ extension ITNexus {
         }
         guard change.aborts else { return .finished(toInitiator: 0) }
         let victims = attached.filter { change.effects.preempted.contains($0.nexusIdentity) }
+        for victim in victims { unit.removal.allow(for: victim) }
         return abortPreempted(victims, on: unit, for: task)
     }
 

@@ -103,6 +103,8 @@ public final class SCSITask {
     var reportsAbort = false
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
+    /// Its first step has been called, or is about to be: it found no claim of others.
+    var hasBegun = false
     /// What the task has of its unit's extent guard.
     var extentClaim = ExtentClaim.none
     /// What the task has of its unit's turns.
@@ -178,6 +180,7 @@ public final class SCSITask {
         isAborted = false
         reportsAbort = false
         hasUnsettledRequest = false
+        hasBegun = false
         extentClaim = .none
         turn = .none
         if otherDevice != nil { otherDevice = nil }

@@ -27,6 +27,9 @@ public enum TargetLimits {
     /// Bytes of a parameter list that the device server looks at: the longest that any command here defines fits.
     public static let parameterListByteCount = 8 << 10
 
+    /// Bytes of the buffer that READ BUFFER and WRITE BUFFER reach in data mode: what one logical unit keeps for that.
+    public static let bufferByteCount = 64 << 10
+
     /// Bytes of the longest answer that is no medium data.
     public static let responseByteCount = 64 << 10
 

@@ -83,6 +83,7 @@ extension ITNexus {
             if !conditions.isDisjoint(with: .heedsBeforeFirstStep), try !mayBegin(task, unit, conditions) {
                 return .wait
             }
+            task.hasBegun = true
         }
         if task.isOffered { return offer(task, unit) }
         if let refusal = task.refusal { throw refusal }
@@ -169,11 +170,23 @@ extension ITNexus {
 
     func finish(_ task: SCSITask, _ status: Status, sense: SenseData? = nil, toInitiator byteCount: Int = 0) {
         leave(task)
+        note(task, status, sense)
         task.status = status
         task.sense = sense
         task.toInitiatorByteCount = byteCount
         task.state = .finished
         port?.use { $0.port.taskFinished(task) }
+    }
+
+    /// Counts the end of a command for the log pages.
+    private func note(_ task: SCSITask, _ status: Status, _ sense: SenseData?) {
+        let kind = task.descriptor?.use { $0.activityKind } ?? .other
+        if status == .good {
+            if kind == .other { return }
+            task.unit?.use { $0.activity.succeeded(task, kind, blockByteCount: $0.unit.blockByteCount) }
+        } else if status == .checkCondition, let key = sense?.key ?? SenseData(task.storeSense)?.key {
+            task.unit?.use { $0.activity.failed(kind, key) }
+        }
     }
 
     /// No status goes to the initiator, except TASK ABORTED where it is to know, and whoever waits for the end of the

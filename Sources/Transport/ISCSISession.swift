@@ -59,21 +59,17 @@ internal import TargetCore
         link = Borrowed(connection)
         nexusHolder = ITNexus(
             target: target, initiatorPortName: Self.portName(name),
-            targetPortName: Self.portName(name, group: context.server.configuration.portalGroupTag),
+            targetPortName: ISCSIServer.targetPortName(
+                name.targetName, portalGroupTag: context.server.configuration.portalGroupTag),
             loop: context.mailbox, port: self)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
         handle.attach { reason, done in unsafe session.terminate(reason: reason, done) }
     }
 
-    /// SCSI port names, as RFC 7143 forms them from iSCSI names: of the initiator port, with the ISID ...
+    /// The SCSI port name of the initiator port, as RFC 7143 forms it from the iSCSI name and the ISID.
     private static func portName(_ name: SessionName) -> String {
         "\(name.initiatorName),i,0x\(hexadecimal(name.isid, digits: 12))"
-    }
-
-    /// ... and of the target port, with the portal group.
-    private static func portName(_ name: SessionName, group: UInt16) -> String {
-        "\(name.targetName),t,0x\(hexadecimal(UInt64(group), digits: 4))"
     }
 
     private static func hexadecimal(_ value: UInt64, digits: Int) -> String {

@@ -18,6 +18,7 @@ struct Martlet: ParsableCommand {
         subcommands: [
             ServeCommand.self, HandlersCommand.self, HandlerCommand.self, CheckCommand.self, CheckCaseCommand.self,
             StatusCommand.self, SessionsCommand.self, LUNsCommand.self, ReservationsCommand.self, StatsCommand.self,
+            TargetCommand.self,
             BenchCommand.self,
             TryHandlerCommand.self,
         ])

@@ -7,8 +7,8 @@ extension Interoperability {
     struct ReservationKillTests {
         /// Short rounds: a server, a few changes, its sudden end.
         private static let roundCount = Interoperability.isSoak ? 10_000 : 200
-        /// The change under way at the end has this time at most: more than most saves take.
-        private static let longestWaitMicroseconds: UInt32 = 3000
+        /// The change under way at the end has up to so many times as long as others took: half of them end in time.
+        private static let longestWait = 2.0
         private static let names = ["iqn.2026-11.org.martlet:a", "iqn.2026-11.org.martlet:b"]
         private static let portNames = names.map { "\($0),i,0x801234560001" }
 
@@ -35,11 +35,12 @@ extension Interoperability {
             }
 
             /// Sends a command, and ends the server some time later. True when the command was acknowledged.
-            func performAndKill(_ command: Command, by sender: String, after microseconds: UInt32) throws -> Bool {
+            func performAndKill(_ command: Command, by sender: String, after seconds: Double) throws -> Bool {
                 let session = sessions[sender]!
                 while try session.perform(Command(cdb: CDB.testUnitReady)).sense?.key == 6 {}
                 let tag = try session.submit(command)
-                usleep(microseconds)
+                let end = DispatchTime.now() + seconds
+                while DispatchTime.now() < end {}
                 try server.kill()
                 guard let outcome = try? session.collect([tag])[0] else { return false }
                 guard outcome.status == Outcome.good else {
@@ -83,6 +84,8 @@ extension Interoperability {
             var possible = [ReservationModel()]
             var acknowledged = 0
             var kept = 0
+            /// Of the changes that were waited for.
+            var meanSeconds = 0.001
             for round in 0..<Self.roundCount {
                 let scene = try Scene(folder)
                 let found = try scene.state()
@@ -92,14 +95,16 @@ extension Interoperability {
                 if possible.count == 2, model == possible[1] { kept += 1 }
                 for _ in 0..<Int.random(in: 0...3, using: &random) {
                     let change = model.randomChange(names: Self.portNames, &random)
+                    let start = DispatchTime.now().uptimeNanoseconds
                     let outcome = try scene.perform(change.command, by: change.sender)
+                    meanSeconds += (Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9 - meanSeconds) / 8
                     guard outcome.status == Outcome.good else {
                         throw HarnessError("round \(round): \(change.words) ended with \(outcome), seed \(seed)")
                     }
                     model = change.after
                 }
                 let last = model.randomChange(names: Self.portNames, &random)
-                let wait = UInt32.random(in: 0...Self.longestWaitMicroseconds, using: &random)
+                let wait = Double.random(in: 0...Self.longestWait * meanSeconds, using: &random)
                 let isDone = try scene.performAndKill(last.command, by: last.sender, after: wait)
                 if isDone { acknowledged += 1 }
                 possible = (isDone ? [last.after] : [model, last.after]).map(\.afterRestart)

@@ -160,6 +160,9 @@ struct InquiryTests {
         #expect(data.count == 64)
         #expect(Array(data[0..<10]) == hex("00 B1 00 3C 00 01 00 03 03 00"))
         #expect(Array(page(0xB1)[4..<9]) == hex("00 00 00 00 03"))
+        characteristics.readsAfterBlockErase = true
+        let erasable = VitalProductData(pages: [.blockDeviceCharacteristics(characteristics)])
+        #expect(written { _ = erasable.write(pageCode: 0xB1, to: &$0) }[7] == 0x43)
         characteristics.rotation = .revolutionsPerMinute(7200)
         let disk = VitalProductData(pages: [.blockDeviceCharacteristics(characteristics)])
         #expect(Array(written { _ = disk.write(pageCode: 0xB1, to: &$0) }[4..<6]) == hex("1C 20"))

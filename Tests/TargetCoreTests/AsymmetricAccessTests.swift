@@ -5,7 +5,7 @@ import TargetCore
 import Testing
 
 /// One unit behind two targets, whose ports are in the groups 1 and 2.
-struct TwoPorts {
+struct TwoGroups {
     let device = FakeDevice()
     let unit: LogicalUnit
     let first: Initiator
@@ -61,7 +61,7 @@ struct AsymmetricAccessReportTests {
 
     @Test("REPORT TARGET PORT GROUPS lists groups, states and ports, the same through both ports")
     func report() {
-        let rig = TwoPorts(states: [1: .init(isPreferred: true), 2: .init(state: .activeNonOptimized)])
+        let rig = TwoGroups(states: [1: .init(isPreferred: true), 2: .init(state: .activeNonOptimized)])
         let expected = joined(
             [0, 0, 0, 24], descriptor(1, 0, ports: [1], isPreferred: true), descriptor(2, 1, ports: [2]))
         for initiator in [rig.first, rig.second] {
@@ -75,14 +75,14 @@ struct AsymmetricAccessReportTests {
     @Test(
         "Its data are cut off at the allocation length, and the length inside is not changed", arguments: [0, 3, 4, 13])
     func cutOff(length: UInt32) {
-        let data = TwoPorts().first.run(PortGroupCDB.report(allocationLength: length)).data
+        let data = TwoGroups().first.run(PortGroupCDB.report(allocationLength: length)).data
         #expect(data.count == Int(length))
         if length >= 4 { #expect(Array(data[..<4]) == [0, 0, 0, 24]) }
     }
 
     @Test("Other formats and reserved bits are refused", arguments: 2...7 as ClosedRange<UInt8>)
     func formats(format: UInt8) {
-        #expect(TwoPorts().first.run(PortGroupCDB.report(format)) == .check(.invalidFieldInCDB(byte: 1, bit: 7)))
+        #expect(TwoGroups().first.run(PortGroupCDB.report(format)) == .check(.invalidFieldInCDB(byte: 1, bit: 7)))
     }
 
     @Test("Two ports of one group stand in one descriptor, ascending")
@@ -103,7 +103,7 @@ struct AsymmetricAccessReportTests {
         arguments: [(.none, 0), (.implicit, 1), (.explicit, 2), (.implicitAndExplicit, 3)]
             as [(StandardInquiryData.TargetPortGroupSupport, UInt8)])
     func inquiry(support: StandardInquiryData.TargetPortGroupSupport, bits: UInt8) {
-        let rig = TwoPorts(support)
+        let rig = TwoGroups(support)
         let standard = rig.second.run([0x12, 0, 0, 0, 96, 0]).data
         #expect(standard[5] == bits << 4 | 0x08)
         #expect(standard[6] == 0x10)
@@ -115,7 +115,7 @@ struct AsymmetricAccessReportTests {
 
     @Test("VPD page 88h names every port that leads to the unit")
     func ports() {
-        let rig = TwoPorts()
+        let rig = TwoGroups()
         let data = rig.first.run([0x12, 1, 0x88, 2, 0, 0]).data
         // Its own name is the one that the transport gave: 33 bytes, with zeroes 36; the other's has two more.
         let own = Array("iqn.2026-11.org.example:one,t,0x1".utf8) + [0, 0, 0]
@@ -136,11 +136,11 @@ struct AsymmetricAccessReportTests {
 
     @Test("Without ALUA there is neither command; with implicit changes alone SET TARGET PORT GROUPS is not there")
     func unsupported() {
-        let none = TwoPorts(.none)
+        let none = TwoGroups(.none)
         #expect(none.first.run(PortGroupCDB.report()) == .check(.invalidFieldInCDB(byte: 1, bit: 4)))
         #expect(none.unit.targetPortGroups.isEmpty)
         #expect(!none.unit.setAccessState(of: 1, to: .standby))
-        let implicit = TwoPorts(.implicit)
+        let implicit = TwoGroups(.implicit)
         #expect(implicit.first.run(PortGroupCDB.report()).status == .good)
         let set = implicit.first.setGroups([2, 0, 0, 2])
         #expect(set.status == .checkCondition)
@@ -150,13 +150,13 @@ struct AsymmetricAccessReportTests {
 
 @Suite("Asymmetric logical unit access: changes")
 struct AsymmetricAccessChangeTests {
-    private func states(_ rig: TwoPorts) -> [UInt8] {
+    private func states(_ rig: TwoGroups) -> [UInt8] {
         rig.unit.targetPortGroups.flatMap { [$0.state.rawValue, $0.statusCode.rawValue] }
     }
 
     @Test("SET TARGET PORT GROUPS changes states, and tells every other nexus once")
     func set() {
-        let rig = TwoPorts()
+        let rig = TwoGroups()
         let other = Initiator(rig.targets[0], name: "iqn.2026-11.org.example:other,i,0x9")
         #expect(rig.first.setGroups([1, 0, 0, 1, 2, 0, 0, 2]) == .good)
         #expect(states(rig) == [1, 1, 2, 1])
@@ -172,7 +172,7 @@ struct AsymmetricAccessChangeTests {
 
     @Test("A change by the server is told to all")
     func implicit() {
-        let rig = TwoPorts()
+        let rig = TwoGroups()
         #expect(rig.unit.setAccessState(of: 2, to: .unavailable))
         #expect(states(rig) == [0, 0, 3, 2])
         for initiator in [rig.first, rig.second] {
@@ -198,7 +198,7 @@ struct AsymmetricAccessChangeTests {
             ([2, 0, 0, 1, 2, 0, 0], .parameterListLengthError),
         ] as [([UInt8], SenseData)])
     func refused(descriptors: [UInt8], sense: SenseData) {
-        let rig = TwoPorts()
+        let rig = TwoGroups()
         #expect(rig.first.setGroups(descriptors) == .check(sense))
         #expect(states(rig) == [0, 0, 0, 0])
         #expect(rig.second.run(CDB.testUnitReady) == .good)
@@ -206,7 +206,7 @@ struct AsymmetricAccessChangeTests {
 
     @Test("An empty list is no error; one shorter than its header, or shorter than announced, is")
     func lengths() {
-        let rig = TwoPorts()
+        let rig = TwoGroups()
         #expect(rig.first.run(PortGroupCDB.set(0)) == .good)
         #expect(rig.first.run(PortGroupCDB.set(4), [0, 0, 0, 0]) == .good)
         for byteCount in 1...3 as ClosedRange<UInt32> {
@@ -220,7 +220,7 @@ struct AsymmetricAccessChangeTests {
 
     @Test("A group in transition is not set: SET TARGET PORT GROUPS COMMAND FAILED")
     func transitioning() {
-        let rig = TwoPorts()
+        let rig = TwoGroups()
         #expect(rig.unit.setAccessState(of: 2, to: .transitioning))
         _ = rig.first.run(CDB.testUnitReady)
         _ = rig.second.run(CDB.testUnitReady)
@@ -261,7 +261,9 @@ struct AsymmetricAccessStateTests {
         (padded(0xA3, 0x0D, 0, 0, 0, 0, 0, 0, 0, 4), "s"),
         (padded(0x00), ""), (padded(0x28, 0, 0, 0, 0, 0, 0, 0, 1), ""), (padded(0x88), ""), (padded(0x35), ""),
         (padded(0x16), ""), (padded(0x1B, 0, 0, 0, 1), ""), (padded(0x9E, 0x12), ""), (padded(0x2F), ""),
-        (padded(0xEE), ""),
+        (padded(0xEE), ""), (padded(0x4D, 0, 0x40, 0, 0, 0, 0, 1), "s"), (padded(0x4C, 2, 0x40), "s"),
+        (padded(0x3C, 0x0B, 0, 0, 0, 0, 0, 0, 4), "sut"), (padded(0x3B, 0x0A), "sut"), (padded(0x3C, 0x02), ""),
+        (padded(0x9B, 0x0B), "sut"), (padded(0x3B, 0x02), ""), (padded(0x9B, 0x03), ""),
     ]
 
     @Test(
@@ -271,7 +273,7 @@ struct AsymmetricAccessStateTests {
             (.transitioning, "t", .asymmetricAccessStateTransition),
         ] as [(AsymmetricAccessState, Character, SenseData)])
     func commands(command: ([UInt8], String), state: (AsymmetricAccessState, Character, SenseData)) {
-        let rig = TwoPorts(states: [2: .init(state: state.0)])
+        let rig = TwoGroups(states: [2: .init(state: state.0)])
         let ended = rig.second.run(command.0)
         if command.1.contains(state.1) {
             #expect(ended.status == .good)
@@ -287,14 +289,14 @@ struct AsymmetricAccessStateTests {
         "Both active states let everything run",
         arguments: [.activeOptimized, .activeNonOptimized] as [AsymmetricAccessState])
     func active(state: AsymmetricAccessState) {
-        let rig = TwoPorts(states: [2: .init(state: state)])
+        let rig = TwoGroups(states: [2: .init(state: state)])
         #expect(rig.second.run(CDB.read10(0, 1)).status == .good)
         #expect(rig.second.run(CDB.testUnitReady) == .good)
     }
 
     @Test("A pending unit attention is told first, and a command that has begun ends")
     func order() {
-        let rig = TwoPorts()
+        let rig = TwoGroups()
         rig.device.ending = .deferred
         let (tag, ended) = rig.second.start(CDB.read10(0, 1))
         #expect(ended == nil)

@@ -119,5 +119,8 @@ struct CommandTableTests {
             let cdb = [opcode] + [UInt8](repeating: 0, count: 15)
             #expect(unflushable.initiator.run(cdb) == .check(.invalidCommandOperationCode))
         }
+        let list = SanitizeTests.list(1, [1])
+        let sanitize = unflushable.initiator.run(SanitizeTests.overwrite(list.count), list)
+        #expect(sanitize == .check(.invalidFieldInCDB(byte: 1, bit: 4)))
     }
 }

@@ -1,37 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Foundation
 import TargetCore
 
 /// Stable storage in memory, which ends a save when the test says so, or fails it.
 final class FakeStore: DurableStore, @unchecked Sendable {
-    let loaded: DurableUnitState
-    /// What is on stable storage.
-    private(set) var saved: DurableUnitState
-    private(set) var saveCount = 0
-    /// Saves end when the test calls `endSave`.
-    var isDeferred = false
-    var fails = false
-    private var waiting: [(state: DurableUnitState, completion: @Sendable (Bool) -> Void)] = []
-
-    init(_ loaded: DurableUnitState = DurableUnitState()) {
-        self.loaded = loaded
-        saved = loaded
+    private struct State {
+        var saved: DurableUnitState
+        var saveCount = 0
+        var isDeferred = false
+        var fails = false
+        var waiting: [(state: DurableUnitState, completion: @Sendable (Bool) -> Void)] = []
     }
 
-    var waitingCount: Int { waiting.count }
+    let loaded: DurableUnitState
+    private let lock = NSLock()
+    private var state: State
 
-    func save(_ state: DurableUnitState, completion: @escaping @Sendable (Bool) -> Void) {
-        waiting.append((state, completion))
+    init(_ loaded: DurableUnitState = DurableUnitState(), fails: Bool = false) {
+        self.loaded = loaded
+        state = State(saved: loaded, fails: fails)
+    }
+
+    /// What is on stable storage.
+    var saved: DurableUnitState { lock.withLock { state.saved } }
+    var saveCount: Int { lock.withLock { state.saveCount } }
+    var waitingCount: Int { lock.withLock { state.waiting.count } }
+
+    /// Saves end when the test calls `endSave`.
+    var isDeferred: Bool {
+        get { lock.withLock { state.isDeferred } }
+        set { lock.withLock { state.isDeferred = newValue } }
+    }
+
+    var fails: Bool {
+        get { lock.withLock { state.fails } }
+        set { lock.withLock { state.fails = newValue } }
+    }
+
+    func save(_ new: DurableUnitState, completion: @escaping @Sendable (Bool) -> Void) {
+        let isDeferred = lock.withLock {
+            state.waiting.append((new, completion))
+            return state.isDeferred
+        }
         if !isDeferred { endSave() }
     }
 
     func endSave() {
-        let (state, completion) = waiting.removeFirst()
-        if !fails {
-            saved = state
-            saveCount += 1
+        let (completion, isSaved) = lock.withLock {
+            let (new, completion) = state.waiting.removeFirst()
+            if !state.fails {
+                state.saved = new
+                state.saveCount += 1
+            }
+            return (completion, !state.fails)
         }
-        completion(!fails)
+        completion(isSaved)
     }
 }
 

@@ -151,8 +151,8 @@ struct FormatUnitTests {
         rig.device.ending = .deferred
         rig.initiator.start(Self.format())
         rig.initiator.loop.turn()
-        #expect(store.loaded.isFormatCorrupt == true)
-        let again = self.rig(FakeStore(store.loaded))
+        #expect(store.saved.isFormatCorrupt == true)
+        let again = self.rig(FakeStore(store.saved))
         #expect(again.initiator.run(CDB.read10(0, 1)) == .check(.mediumFormatCorrupted))
         #expect(again.initiator.run(Self.format()) == .good)
         #expect(again.initiator.run(CDB.read10(0, 1)).status == .good)
@@ -160,7 +160,7 @@ struct FormatUnitTests {
         rig.initiator.loop.turn()
         rig.device.completeAll()
         rig.initiator.loop.turn()
-        #expect(store.loaded.isFormatCorrupt == nil)
+        #expect(store.saved.isFormatCorrupt == nil)
     }
 
     @Test("SANITIZE repairs a medium that a format has left corrupt")

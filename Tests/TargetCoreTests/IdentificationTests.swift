@@ -106,7 +106,8 @@ struct IdentificationTests {
     static let plainRows = CommandTable.directAccess.rows.filter { row in
         let optional: Set<String> = [
             "REPORT TARGET PORT GROUPS", "SET TARGET PORT GROUPS", "SANITIZE, BLOCK ERASE",
-            "PREVENT ALLOW MEDIUM REMOVAL",
+            "PREVENT ALLOW MEDIUM REMOVAL", "REPORT IDENTIFYING INFORMATION", "SET IDENTIFYING INFORMATION",
+            "REPORT TIMESTAMP", "SET TIMESTAMP",
         ]
         return row.opcode != OperationCode.variableLength.rawValue && !optional.contains(row.name)
     }

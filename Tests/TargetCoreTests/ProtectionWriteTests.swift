@@ -208,6 +208,25 @@ struct ProtectionWriteTests {
         #expect(rig.initiator.run(Self.read(5, UInt32(count))).status == .good)
     }
 
+    @Test("Writers that become ready together do not wait for each other for ever")
+    func readyTogether() {
+        let rig = ProtectionRig(.type1)
+        let (one, oneData) = Self.write(3, [Self.blocks[0]])
+        let (two, twoData) = Self.write(4, [Self.blocks[1]])
+        var tags: [UInt64] = []
+        rig.initiator.port.afterFinished = { _ in
+            // As a transport does that has waited for memory: within the end of another command.
+            rig.initiator.port.afterFinished = nil
+            for (cdb, data) in [(one, oneData), (two, twoData), (Self.read(3, 2), [])] {
+                tags.append(rig.initiator.start(cdb, data).tag)
+            }
+        }
+        #expect(rig.initiator.run(CDB.testUnitReady) == .good)
+        for _ in 0..<20 { rig.initiator.loop.turn() }
+        for tag in tags { #expect(rig.initiator.port.finished[tag]?.status == .good) }
+        #expect(tags.count == 3 && rig.tuple(4).referenceTag == 4)
+    }
+
     @Test("Two writers of blocks whose tuples stand in one block follow each other, on two loops")
     func writersOfNeighbours() {
         let rig = ProtectionRig(.type1)

@@ -141,6 +141,19 @@ struct RemovableMediumTests {
         #expect(run(other, Self.eject, with: rig.initiator) == .good)
     }
 
+    @Test("A prevention keeps the medium out as well as in, and does not keep the unit from starting")
+    func preventedLoad() {
+        let rig = rig()
+        #expect(rig.initiator.run(Self.eject) == .good)
+        #expect(rig.initiator.run(Self.prevent) == .good)
+        #expect(rig.initiator.run(Self.load) == .check(.mediumRemovalPrevented))
+        #expect(rig.initiator.run(Self.allow) == .good)
+        #expect(rig.initiator.run(Self.load) == .good)
+        #expect(rig.initiator.run(Self.prevent) == .good)
+        #expect(rig.initiator.run(Self.load) == .good)
+        #expect(rig.initiator.run(CDB.testUnitReady) == .good)
+    }
+
     @Test("The obsolete values of PREVENT are refused")
     func obsoletePrevent() {
         for value in [0x02, 0x03] as [UInt8] {
@@ -166,6 +179,21 @@ struct RemovableMediumTests {
         rig.initiator.nexus.perform(function, lun: .init(0), tag: 0) { _ in }
         _ = rig.initiator.run(CDB.testUnitReady)
         #expect(rig.initiator.run(Self.eject) == .good)
+    }
+
+    @Test("PREEMPT AND ABORT ends those of the nexuses that it preempts, PREEMPT does not", arguments: [false, true])
+    func preempted(aborts: Bool) {
+        let rig = rig()
+        let other = rig.anotherInitiator()
+        #expect(other.run(Self.prevent) == .good)
+        #expect(ReservationTests.out(rig.initiator, .register, newKey: 1) == .good)
+        #expect(ReservationTests.out(other, .register, newKey: 2) == .good)
+        let list = joined(UInt64(1).bytes, UInt64(2).bytes, [UInt8](repeating: 0, count: 8))
+        rig.initiator.start([0x5F, aborts ? 5 : 4, 0x01, 0, 0, 0, 0, 0, 24, 0], list)
+        turnAll(rig.initiator, other)
+        let (tag, _) = rig.initiator.start(Self.eject)
+        turnAll(rig.initiator, other)
+        #expect(rig.initiator.port.finished[tag] == (aborts ? .good : .check(.mediumRemovalPrevented)))
     }
 
     @Test("A reset does not bring the medium back")

@@ -47,6 +47,8 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
             $0.asymmetricAccess.support = .implicitAndExplicit
             $0.isRemovable = true
             if isProtected { $0.protection = ProtectionOptions(type: .type2, tuples: FakeDevice(blockCount: 16)) }
+            $0.store = FakeStore()
+            $0.clock = TestClock().source
         }
     }
 
@@ -126,6 +128,16 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "REPORT TARGET PORT GROUPS": return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case "SET TARGET PORT GROUPS":
             return ([op, action, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1])
+        case "REPORT IDENTIFYING INFORMATION", "REPORT TIMESTAMP":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
+        case "SET IDENTIFYING INFORMATION": return ([op, action, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0], [1, 2])
+        case "SET TIMESTAMP":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0])
+        case "READ BUFFER(10)": return ([op, 0x02, 0, 0, 0, 0, 0, 1, 0, 0], [])
+        case "READ BUFFER(16)": return ([op, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
+        case "WRITE BUFFER": return ([op, 0x02, 0, 0, 0, 0, 0, 0, 4, 0], [1, 2, 3, 4])
+        case "LOG SENSE": return ([op, 0, 0x42, 0, 0, 0, 0, 1, 0, 0], [])
+        case "LOG SELECT": return ([op, 0x02, 0x40, 0, 0, 0, 0, 0, 0, 0], [])
         case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])
         case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
         case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])

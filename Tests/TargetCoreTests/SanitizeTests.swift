@@ -1,33 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import SCSI
-import Synchronization
 import TargetCore
 import Testing
-
-/// Keeps the state in memory: what a file would hold.
-final class FakeStore: DurableStore {
-    private let state: Mutex<DurableUnitState>
-    private let fails = Mutex(false)
-    private let savedCount = Mutex(0)
-
-    init(_ state: DurableUnitState = DurableUnitState()) { self.state = Mutex(state) }
-
-    var loaded: DurableUnitState { state.withLock { $0 } }
-    var saves: Int { savedCount.withLock { $0 } }
-    var isFailing: Bool {
-        get { fails.withLock { $0 } }
-        set { fails.withLock { $0 = newValue } }
-    }
-
-    func save(_ new: DurableUnitState, completion: @escaping @Sendable (Bool) -> Void) {
-        if isFailing { return completion(false) }
-        state.withLock { $0 = new }
-        savedCount.withLock { $0 += 1 }
-        completion(true)
-    }
-}
 
 @Suite("SANITIZE")
 struct SanitizeTests {
@@ -42,7 +17,7 @@ struct SanitizeTests {
         [flags, 0] + UInt16(pattern.count).bytes + pattern
     }
 
-    private func rig(_ store: FakeStore? = nil, blockCount: UInt64 = 1024) -> Rig {
+    static func rig(_ store: FakeStore? = nil, blockCount: UInt64 = 1024) -> Rig {
         let rig = Rig(FakeDevice(blockCount: blockCount, features: SampleCommand.features)) {
             $0.store = store
             $0.isRemovable = true
@@ -52,16 +27,16 @@ struct SanitizeTests {
     }
 
     @discardableResult
-    private func sanitize(_ rig: Rig, pattern: [UInt8] = [0x5A], flags: UInt8 = 0, header: UInt8 = 1) -> Ended {
-        let list = Self.list(header, pattern)
-        return rig.initiator.run(Self.overwrite(list.count, flags: flags), list)
+    static func sanitize(_ rig: Rig, pattern: [UInt8] = [0x5A], flags: UInt8 = 0, header: UInt8 = 1) -> Ended {
+        let list = list(header, pattern)
+        return rig.initiator.run(overwrite(list.count, flags: flags), list)
     }
 
     @Test("OVERWRITE fills every block with the pattern, from the start of each", arguments: [1, 3, 511, 512])
     func overwrites(byteCount: Int) {
-        let rig = rig()
+        let rig = Self.rig()
         let pattern = (0..<byteCount).map { UInt8(truncatingIfNeeded: $0 + 1) }
-        #expect(sanitize(rig, pattern: pattern) == .good)
+        #expect(Self.sanitize(rig, pattern: pattern) == .good)
         let block = (0..<512).map { pattern[$0 % byteCount] }
         for lba in [0, 1, 511, 1023] { #expect(rig.device.block(lba) == block) }
         #expect(rig.device.operations == [.write, .flush, .read])
@@ -72,7 +47,7 @@ struct SanitizeTests {
         "INVERT alternates, and the last pass writes the pattern",
         arguments: [(1, [0x0F]), (2, [0xF0, 0x0F]), (3, [0x0F, 0xF0, 0x0F])] as [(UInt8, [UInt8])])
     func inverts(count: UInt8, written: [UInt8]) {
-        let rig = rig()
+        let rig = Self.rig()
         rig.device.ending = .deferred
         let list = Self.list(0x80 | count, [0x0F])
         let (tag, _) = rig.initiator.start(Self.overwrite(list.count), list)
@@ -88,7 +63,7 @@ struct SanitizeTests {
 
     @Test("BLOCK ERASE leaves zeroes, all of them deallocated")
     func erases() {
-        let rig = rig()
+        let rig = Self.rig()
         #expect(rig.initiator.run(Self.blockErase) == .good)
         #expect(rig.device.contents.allSatisfy { $0 == 0 })
         #expect(rig.device.operations == [.unmap, .flush, .read])
@@ -110,20 +85,21 @@ struct SanitizeTests {
     @Test("Lengths that the service action does not allow are refused")
     func lengths() {
         for length in [0, 1, 2, 3, 4, 517, 600] {
-            let rig = rig()
+            let rig = Self.rig()
             let ended = rig.initiator.run(Self.overwrite(length), [UInt8](repeating: 1, count: length))
             #expect(ended == .check(.invalidFieldInCDB(byte: 7)))
             #expect(rig.device.log.isEmpty)
         }
         for action in [0x02, 0x1F] as [UInt8] {
-            let ended = rig().initiator.run([0x48, action, 0, 0, 0, 0, 0, 0, 8, 0], [UInt8](repeating: 0, count: 8))
+            let ended = Self.rig().initiator.run(
+                [0x48, action, 0, 0, 0, 0, 0, 0, 8, 0], [UInt8](repeating: 0, count: 8))
             #expect(ended == .check(.invalidFieldInCDB(byte: 7)))
         }
     }
 
     @Test("ZNR is refused: there are no zones")
     func zones() {
-        #expect(sanitize(rig(), flags: 0x40) == .check(.invalidFieldInCDB(byte: 1, bit: 6)))
+        #expect(Self.sanitize(Self.rig(), flags: 0x40) == .check(.invalidFieldInCDB(byte: 1, bit: 6)))
     }
 
     static let badLists: [([UInt8], SenseData)] = [
@@ -139,7 +115,7 @@ struct SanitizeTests {
     @Test("A wrong parameter list is refused with a pointer, and nothing is touched", arguments: 0..<7)
     func badList(index: Int) {
         let (list, sense) = Self.badLists[index]
-        let rig = rig()
+        let rig = Self.rig()
         #expect(rig.initiator.run(Self.overwrite(list.count), list) == .check(sense))
         #expect(rig.device.log.isEmpty)
         #expect(rig.initiator.run(CDB.testUnitReady) == .good)
@@ -147,7 +123,7 @@ struct SanitizeTests {
 
     @Test("Half a parameter list is refused")
     func halfList() {
-        let rig = rig()
+        let rig = Self.rig()
         #expect(rig.initiator.run(Self.overwrite(8), [1, 0, 0]) == .check(.parameterListLengthError))
         #expect(rig.device.log.isEmpty)
     }
@@ -158,7 +134,7 @@ struct SanitizeTests {
         "With IMMED the status comes at once; other commands find the unit sanitizing, and how far",
         arguments: [0, 0x80])
     func inProgress(immediate: UInt8) throws {
-        let rig = rig(blockCount: 8192)
+        let rig = Self.rig(blockCount: 8192)
         rig.device.ending = .deferred
         let list = Self.list(2, [1])
         let (tag, _) = rig.initiator.start(Self.overwrite(list.count, flags: immediate), list)
@@ -189,7 +165,7 @@ struct SanitizeTests {
 
     @Test("Every row but three is refused meanwhile", arguments: RemovableMediumTests.samples)
     func refused(sample: SampleCommand) {
-        let rig = rig()
+        let rig = Self.rig()
         rig.device.ending = .deferred
         let list = Self.list(1, [1])
         rig.initiator.start(Self.overwrite(list.count, flags: 0x80), list)
@@ -207,7 +183,7 @@ struct SanitizeTests {
 
     @Test("Nothing that ends its command ends the operation", arguments: Interruption.allCases)
     func survives(interruption: Interruption) {
-        let rig = rig()
+        let rig = Self.rig()
         rig.device.ending = .deferred
         let list = Self.list(1, [9])
         let (tag, _) = rig.initiator.start(Self.overwrite(list.count), list)
@@ -236,7 +212,7 @@ struct SanitizeTests {
 
     @Test("It begins when what was under way has ended; what has waited meanwhile is told that it is at work")
     func drains() {
-        let rig = rig()
+        let rig = Self.rig()
         rig.device.ending = .deferred
         let write = rig.initiator.start(CDB.write10(5, 1), [UInt8](repeating: 7, count: 512))
         let list = Self.list(1, [9])
@@ -260,7 +236,7 @@ struct SanitizeTests {
         let readOnly = Rig { $0.isReadOnly = true }
         let list = Self.list(1, [9])
         #expect(readOnly.initiator.run(Self.overwrite(list.count), list) == .check(.writeProtected))
-        let rig = rig()
+        let rig = Self.rig()
         let page: [UInt8] = [0x0A, 10, 0, 0, 0x08, 0, 0, 0, 0, 0, 0, 0]
         var control = rig.initiator.run([0x1A, 0x08, 0x0A, 0, 255, 0]).data
         control[0] = 0
@@ -268,109 +244,8 @@ struct SanitizeTests {
         control[4 + 4] |= 0x08
         #expect(page.count + 4 == control.count)
         #expect(rig.initiator.run([0x15, 0x10, 0, 0, UInt8(control.count), 0], control) == .good)
-        #expect(sanitize(rig) == .check(.writeProtected))
+        #expect(Self.sanitize(rig) == .check(.writeProtected))
         #expect(rig.initiator.run(Self.blockErase) == .check(.writeProtected))
         #expect(rig.device.log.isEmpty)
-    }
-
-    // MARK: - Failures
-
-    @Test("A pass that fails leaves the unit failed until another one succeeds", arguments: [0, 0x20])
-    func fails(ause: UInt8) {
-        let rig = rig()
-        rig.device.failure = { $0 == .write ? .failed(.checkCondition, .writeError()) : nil }
-        #expect(sanitize(rig, flags: ause) == .check(.sanitizeCommandFailed))
-        #expect(rig.initiator.run(CDB.testUnitReady) == .check(.sanitizeCommandFailed))
-        #expect(rig.initiator.run(CDB.read10(0, 1)) == .check(.sanitizeCommandFailed))
-        #expect(rig.initiator.run([0x04, 0, 0, 0, 0, 0]) == .check(.sanitizeCommandFailed))
-        #expect(SenseData(rig.initiator.run(CDB.requestSense()).data) == .sanitizeCommandFailed)
-        rig.device.failure = { _ in nil }
-        #expect(sanitize(rig, flags: ause) == .good)
-        #expect(rig.initiator.run(CDB.testUnitReady) == .good)
-    }
-
-    @Test("Samples that read otherwise than they were written are a failure")
-    func lies() {
-        let rig = rig()
-        rig.device.ending = .deferred
-        let list = Self.list(1, [9])
-        let (tag, _) = rig.initiator.start(Self.overwrite(list.count), list)
-        for _ in 0..<3 {
-            rig.initiator.loop.turn()
-            rig.device.completeAll()
-            rig.device.contents = [UInt8](repeating: 0x61, count: 1024 * 512)
-        }
-        rig.initiator.loop.turn()
-        #expect(rig.initiator.port.finished[tag] == .check(.sanitizeCommandFailed))
-    }
-
-    @Test("EXIT FAILURE MODE leaves a failure where AUSE was one")
-    func exits() {
-        let rig = rig()
-        rig.device.failure = { $0 == .write ? .failed(.checkCondition, .writeError()) : nil }
-        #expect(sanitize(rig, flags: 0x20) == .check(.sanitizeCommandFailed))
-        #expect(rig.initiator.run(Self.exit) == .good)
-        #expect(rig.initiator.run(CDB.testUnitReady) == .good)
-        #expect(rig.initiator.run(Self.exit) == .good, "there is nothing to leave")
-    }
-
-    @Test(
-        "In restricted completion mode EXIT FAILURE MODE is refused, and so is a SANITIZE that asks for the other mode")
-    func restricted() {
-        let rig = rig()
-        rig.device.failure = { $0 == .write ? .failed(.checkCondition, .writeError()) : nil }
-        #expect(sanitize(rig) == .check(.sanitizeCommandFailed))
-        #expect(rig.initiator.run(Self.exit) == .check(.invalidFieldInCDB(byte: 1, bit: 4)))
-        #expect(sanitize(rig, flags: 0x20) == .check(.invalidFieldInCDB(byte: 1, bit: 5)))
-        #expect(rig.initiator.run(CDB.testUnitReady) == .check(.sanitizeCommandFailed))
-    }
-
-    // MARK: - Durability
-
-    @Test("It is on record before the first write, and taken off when all is done")
-    func recorded() {
-        let store = FakeStore()
-        let rig = rig(store)
-        rig.device.ending = .deferred
-        let list = Self.list(1, [9])
-        let (tag, _) = rig.initiator.start(Self.overwrite(list.count, flags: 0xA0), list)
-        rig.initiator.loop.turn()
-        #expect(rig.initiator.port.finished[tag] == .good)
-        let cutOff = store.loaded
-        #expect(cutOff.sanitizeFailure == SanitizeFailure(allowsUnrestrictedExit: true))
-        rig.device.ending = .inline
-        rig.device.completeAll()
-        rig.initiator.loop.turn()
-        #expect(store.loaded.sanitizeFailure == nil)
-
-        // The process ended in between, and begins again.
-        let again = self.rig(FakeStore(cutOff))
-        #expect(again.initiator.run(CDB.read10(0, 1)) == .check(.sanitizeCommandFailed))
-        #expect(again.initiator.run(Self.exit) == .good)
-        #expect(again.initiator.run(CDB.testUnitReady) == .good)
-    }
-
-    @Test("Where it cannot be put on record it does not begin", arguments: [0, 0x80])
-    func notRecorded(immediate: UInt8) {
-        let store = FakeStore()
-        store.isFailing = true
-        let rig = rig(store)
-        #expect(sanitize(rig, flags: immediate) == .check(.internalTargetFailure))
-        #expect(rig.device.log.isEmpty)
-        #expect(rig.initiator.run(CDB.testUnitReady) == .good)
-    }
-
-    @Test("EXIT FAILURE MODE is done when it is on record")
-    func exitRecorded() {
-        let store = FakeStore()
-        let rig = rig(store)
-        rig.device.failure = { $0 == .write ? .failed(.checkCondition, .writeError()) : nil }
-        #expect(sanitize(rig, flags: 0x20) == .check(.sanitizeCommandFailed))
-        store.isFailing = true
-        #expect(rig.initiator.run(Self.exit) == .check(.internalTargetFailure))
-        #expect(rig.initiator.run(CDB.testUnitReady) == .check(.sanitizeCommandFailed))
-        store.isFailing = false
-        #expect(rig.initiator.run(Self.exit) == .good)
-        #expect(store.loaded.sanitizeFailure == nil)
     }
 }

@@ -33,16 +33,20 @@ public struct Configuration: Equatable, Sendable {
         public var name: String
         /// Logical unit numbers and the names of their devices.
         public var luns: [Int: String]
+        /// TARGET PORT GROUP of the target's port; nil: not said.
+        public var portGroup: UInt16?
 
-        public init(name: String, luns: [Int: String]) {
+        public init(name: String, luns: [Int: String], portGroup: UInt16? = nil) {
             self.name = name
             self.luns = luns
+            self.portGroup = portGroup
         }
     }
 
     /// Flat space addressing's last number (SAM-5 4.7).
     public static let maximumLUN = 16383
     public static let defaultPortal = PortalAddress(host: "127.0.0.1", port: PortalAddress.defaultPort)
+    public static let defaultPortGroup: UInt16 = 1
     public static let defaultTargetName = "iqn.2026-11.org.martlet:default"
 
     public var portals: [Portal] = []
@@ -51,6 +55,7 @@ public struct Configuration: Equatable, Sendable {
     /// In the order of the file, then of the command line.
     public var devices: [Device] = []
     public var targets: [Target] = []
+    public var portGroups = PortGroupSettings()
     public var performance = PerformanceSettings()
     /// How long task management waits for a handler's commands; 0: as long as it takes.
     public var abortSeconds = ServeOptions.defaultAbortSeconds

@@ -9,10 +9,12 @@ public enum ConfigurationFile {
     /// No configuration by hand comes near; a file named by mistake may be a disk.
     private static let maximumByteCount = 4 << 20
 
-    private static let sections = ["portals", "devices", "targets", "performance", "trusted-handlers"]
+    private static let sections = [
+        "portals", "devices", "targets", "alua", "port-groups", "performance", "trusted-handlers",
+    ]
     private static let portalKeys = ["listen", "advertise", "tag"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
-    private static let targetKeys = ["luns", "auth", "initiators"]
+    private static let targetKeys = ["luns", "port-group", "auth", "initiators"]
     private static let maximumDeviceNameByteCount = 64
 
     /// Reads the file at `path`.
@@ -51,6 +53,11 @@ public enum ConfigurationFile {
             for (key, name, value) in try targets.entries() {
                 configuration.targets.append(try readTarget(name, key, value, devices: configuration.devices))
             }
+        }
+        if let mode = entries["alua"] { try configuration.portGroups.readMode(mode) }
+        if let groups = entries["port-groups"] {
+            try configuration.portGroups.readGroups(groups)
+            try configuration.portGroups.check(configuration.targets, groups)
         }
         if let performance = entries["performance"] { try readPerformance(performance, into: &configuration) }
         if let trusted = entries["trusted-handlers"] {
@@ -165,7 +172,9 @@ public enum ConfigurationFile {
         guard let luns = keys["luns"] else {
             throw key.failure("the target \(name) needs luns, such as luns: {0: \(devices.first?.name ?? "disk0")}")
         }
-        let target = Configuration.Target(name: name, luns: try readLUNs(luns, devices: devices))
+        let target = Configuration.Target(
+            name: name, luns: try readLUNs(luns, devices: devices),
+            portGroup: try keys["port-group"].map(PortGroupSettings.readNumber))
         guard !target.luns.isEmpty else { throw luns.failure("the target \(name) has no LUN: give it at least one") }
         return target
     }

@@ -26,20 +26,41 @@ public struct ControlClient: Sendable {
             ? get(ControlRoutes.statisticsResetPath, method: "POST") : get(ControlRoutes.statisticsPath)
     }
 
+    public func portGroups() throws(Failure) -> [PortGroupReport] { try get(ControlRoutes.portGroupsPath) }
+
+    /// The groups that have the state now.
+    public func change(_ change: PortGroupChange) throws(Failure) -> [PortGroupReport] {
+        let target = "\(ControlRoutes.portGroupsPath)?\(change.query)"
+        let response = HTTPClientResponse(try exchange("POST", target))
+        if response?.statusCode == HTTPClientResponse.notFound {
+            throw .runTime(
+                "no \(change.device.map { "device \($0)" } ?? "device") has a port group \(change.group), or alua is "
+                    + "off: martlet target port-group lists the groups")
+        }
+        return try decode(try body(of: response, to: target), from: target)
+    }
+
     /// OpenMetrics text.
     public func metrics() throws(Failure) -> String {
         String(decoding: try body(of: ControlRoutes.metricsPath), as: UTF8.self)
     }
 
     private func get<Value: Decodable>(_ target: String, method: String = "GET") throws(Failure) -> Value {
-        guard let value = JSON.decode(Value.self, from: try body(of: target, method: method)) else {
+        try decode(try body(of: target, method: method), from: target)
+    }
+
+    private func decode<Value: Decodable>(_ body: [UInt8], from target: String) throws(Failure) -> Value {
+        guard let value = JSON.decode(Value.self, from: body) else {
             throw .runTime("the server at \(path) answers \(target) in words of another version: update one of the two")
         }
         return value
     }
 
     private func body(of target: String, method: String = "GET") throws(Failure) -> [UInt8] {
-        let response = HTTPClientResponse(try exchange(method, target))
+        try body(of: HTTPClientResponse(try exchange(method, target)), to: target)
+    }
+
+    private func body(of response: HTTPClientResponse?, to target: String) throws(Failure) -> [UInt8] {
         guard let response, response.isComplete else {
             throw .runTime("what listens at \(path) does not answer as a martlet server does: name another --control")
         }

@@ -11,6 +11,7 @@ enum ControlRoutes {
     static let reservationsPath = "/v1/reservations"
     static let statisticsPath = "/v1/stats"
     static let statisticsResetPath = "/v1/stats/reset"
+    static let portGroupsPath = "/v1/port-groups"
     static let metricsPath = "/metrics"
 
     typealias Route = (route: HTTPRoute, handler: any HTTPHandler)
@@ -23,7 +24,23 @@ enum ControlRoutes {
             json(reservationsPath, source) { JSON.data($0.reservations) },
             answer(.GET, statisticsPath, type: jsonType) { JSON.data(await source.statistics(.call)) },
             answer(.POST, statisticsResetPath, type: jsonType) { JSON.data(await source.statistics(.reset)) },
+            answer(.GET, portGroupsPath, type: jsonType) { JSON.data(source.portGroups) },
+            changePortGroup(source),
         ]
+    }
+
+    /// POST with `?group=N&state=S`, and `&device=NAME` for one device alone: answers with the groups that have the
+    /// state now; 400 where the query does not say what is to be done, 404 where no device has the group.
+    private static func changePortGroup(_ source: any StatusSource) -> Route {
+        let handler = ClosureHTTPHandler { request in
+            guard let change = PortGroupChange(query: request.query.map { (name: $0.name, value: $0.value) }) else {
+                return HTTPResponse(statusCode: .badRequest)
+            }
+            let groups = source.change(change)
+            guard !groups.isEmpty else { return HTTPResponse(statusCode: .notFound) }
+            return HTTPResponse(statusCode: .ok, headers: [.contentType: jsonType], body: JSON.data(groups))
+        }
+        return (HTTPRoute(methods: [.POST], path: portGroupsPath), handler)
     }
 
     static func metrics(_ source: any StatusSource) -> [Route] {

@@ -6,6 +6,14 @@ internal import Transport
 public protocol StatusSource: Sendable {
     func report() async -> ServerReport
     func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport
+    var portGroups: [PortGroupReport] { get }
+    /// The groups that have the state now, by this or already.
+    func change(_ change: PortGroupChange) -> [PortGroupReport]
+}
+
+extension StatusSource {
+    public var portGroups: [PortGroupReport] { [] }
+    public func change(_ change: PortGroupChange) -> [PortGroupReport] { [] }
 }
 
 /// The server at one moment: what the control socket answers with, and what the client verbs read.

@@ -3,6 +3,7 @@
 internal import HandlerHost
 internal import Logging
 internal import TargetCore
+internal import Transport
 
 /// The devices and targets of a configuration, opened and put together. All or nothing.
 struct Assembly: Sendable {
@@ -21,6 +22,8 @@ struct Assembly: Sendable {
         }
         let asked = configuration.devices.filter { owners[$0.name] != nil }
         let serials = try SerialNumbers.assign(asked, owners: owners, machine: Environment.machineIdentity)
+        let access = configuration.portGroups.options(
+            isAnyNamed: configuration.targets.contains { $0.portGroup != nil })
         var devices: [OpenDevice] = []
         do throws(Failure) {
             for device in asked {
@@ -30,7 +33,7 @@ struct Assembly: Sendable {
                 stopLimit.opens(device.origin, subtype: handler.subtype)
                 defer { stopLimit.hasOpened(device.origin) }
                 let opened = try OpenDevice.open(
-                    device, serial: serial, handler: handler, registry: registry, store: store,
+                    device, serial: serial, access: access, handler: handler, registry: registry, store: store,
                     diagnostics: Log.diagnostics(logger))
                 stopLimit.watch(opened.device, device.origin)
                 if let tuples = opened.tuples { stopLimit.watch(tuples, device.origin) }
@@ -71,7 +74,9 @@ struct Assembly: Sendable {
             // targets knows its nexuses apart.
             SCSITarget(
                 name: target.name, luns: target.luns.compactMapValues { units[$0] },
-                relativePortIdentifier: UInt16(clamping: index + 1))
+                relativePortIdentifier: UInt16(clamping: index + 1),
+                portName: ISCSIServer.targetPortName(target.name, portalGroupTag: configuration.portalGroupTag),
+                portGroup: target.portGroup ?? Configuration.defaultPortGroup)
         }
     }
 

@@ -21,8 +21,8 @@ struct OpenDevice: Sendable {
     /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER; `registry`: where the handler of its protection
     /// information is found; `store` keeps what is to outlive the process.
     static func open(
-        _ asked: Configuration.Device, serial: String, handler: Handler, registry: HandlerRegistry,
-        store: (any DurableStore)?,
+        _ asked: Configuration.Device, serial: String, access: AsymmetricAccessOptions, handler: Handler,
+        registry: HandlerRegistry, store: (any DurableStore)?,
         diagnostics: Diagnostics
     ) throws(Failure) -> OpenDevice {
         let settings = asked.settings
@@ -59,6 +59,10 @@ struct OpenDevice: Sendable {
         var options = LogicalUnitOptions()
         options.writeCacheEnabled = settings.writeCache ?? true
         options.store = store
+        options.asymmetricAccess = access
+        options.clock = DeviceClockSource(
+            wallMilliseconds: { Environment.wallMilliseconds },
+            monotonicMilliseconds: { UInt64(Environment.monotonicSeconds * 1000) })
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
         options.thresholdPercent = settings.thresholdPercent
@@ -82,8 +86,8 @@ struct OpenDevice: Sendable {
         }
         let unit = LogicalUnit(device: filters?.device ?? device, identity: identity, options: options)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
-        device.onSpaceChange = { [weak unit] in unit?.mappingResourcesChanged() }
-        unit.mappingResourcesChanged()
+        device.onSpaceChange = { [weak unit] in unit?.checkSoftThreshold() }
+        unit.checkSoftThreshold()
         return OpenDevice(
             name: asked.name, backstore: settings.backstore, device: device, tuples: tuples, filters: filters,
             filterTexts: settings.filterTexts, unit: unit)

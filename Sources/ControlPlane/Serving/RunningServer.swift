@@ -4,6 +4,7 @@ internal import Dispatch
 internal import Foundation
 internal import HandlerHost
 internal import Logging
+internal import SCSI
 internal import TargetCore
 internal import Transport
 
@@ -102,11 +103,7 @@ final class RunningServer: StatusSource {
 
     func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport {
         var input = StatisticsInput(await snapshot())
-        // A device of several LUNs is told of once.
-        let devices = Dictionary(luns.map { ($0.device.name, $0.device) }) { first, _ in first }
-        input.devices = devices.values.sorted { $0.name < $1.name }.map {
-            (backstore: $0.backstore, counters: $0.counters)
-        }
+        input.devices = devices.map { (backstore: $0.backstore, counters: $0.counters) }
         return statistics.report(input, purpose, now: Environment.monotonicSeconds)
     }
 
@@ -115,6 +112,30 @@ final class RunningServer: StatusSource {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: self.server.snapshot()) }
         }
+    }
+
+    var portGroups: [PortGroupReport] {
+        devices.flatMap { device in
+            device.unit.targetPortGroups.map { PortGroupReport(device: device.name, $0) }
+        }
+    }
+
+    func change(_ change: PortGroupChange) -> [PortGroupReport] {
+        guard let state = PortGroupSettings.state(change.state) else { return [] }
+        var changed: [PortGroupReport] = []
+        for device in devices where change.device == nil || change.device == device.name {
+            guard device.unit.setAccessState(of: change.group, to: state) else { continue }
+            changed += device.unit.targetPortGroups.filter { $0.number == change.group }.map {
+                PortGroupReport(device: device.name, $0)
+            }
+        }
+        return changed
+    }
+
+    /// Each once, however many LUNs lead to it, by name.
+    private var devices: [OpenDevice] {
+        let byName = Dictionary(luns.map { ($0.device.name, $0.device) }) { first, _ in first }
+        return byName.values.sorted { $0.name < $1.name }
     }
 
     func report() async -> ServerReport {

@@ -45,6 +45,14 @@ enum Environment {
     /// Seconds of a clock that nobody sets.
     static var monotonicSeconds: Double { Double(clinux_monotonic_nanoseconds()) / 1e9 }
 
+    /// Milliseconds since 1970-01-01 UT.
+    static var wallMilliseconds: UInt64 {
+        var time = timespec()
+        // A whole timespec of our own.
+        guard unsafe clock_gettime(CLOCK_REALTIME, &time) == 0, time.tv_sec >= 0 else { return 0 }
+        return UInt64(time.tv_sec) * 1000 + UInt64(time.tv_nsec) / 1_000_000
+    }
+
     /// User and system seconds of processor time of the process so far.
     static var processorSeconds: Double {
         var time = timespec()

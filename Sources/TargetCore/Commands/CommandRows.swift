@@ -13,7 +13,10 @@ extension CommandTable {
         ReportSupportedOperationCodes.row, ReportSupportedTaskManagementFunctions.row,
     ]
 
-    private static let parameters: [CommandDescriptor] = ModeCommands.rows
+    private static let parameters: [CommandDescriptor] = [
+        ModeCommands.rows, LogCommands.rows, IdentifyingInformationCommands.rows, TimestampCommands.rows,
+        BufferCommands.rows,
+    ].flatMap { $0 }
 
     /// Paths to the unit.
     private static let access: [CommandDescriptor] = TargetPortGroupCommands.rows

@@ -155,12 +155,12 @@ struct InquiryData {
     private static func provisioning(_ unit: LogicalUnit) -> LogicalBlockProvisioning {
         var page = LogicalBlockProvisioning()
         guard unit.features.canUnmap else { return page }
+        page.thresholdExponent = unit.thresholdExponent
         page.supportsUnmap = true
         page.supportsWriteSame16Unmap = true
         page.supportsWriteSame10Unmap = true
         page.unmappedRead = unit.features.unmappedReadsZero ? .zeroes : .unspecified
         page.provisioningType = .thin
-        page.thresholdExponent = unit.threshold?.exponent ?? 0
         return page
     }
 }

@@ -118,11 +118,9 @@ enum ModeCommands {
     }
 
     static func pages(of unit: LogicalUnit) -> ModePages {
-        let all: [ModePage?] = [
-            .readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl,
-            unit.provisioningModePage,
-        ]
-        var pages = ModePages(all.compactMap { $0 })
+        var pages = ModePages(
+            [.readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl]
+                + unit.fixedModePages)
         pages.configure(.disableExceptionControl, default: true, isChangeable: false)
         pages.configure(.globalLoggingTargetSaveDisable, default: true, isChangeable: false)
         let modes = unit.modes

@@ -8,8 +8,9 @@ import SCSI
 /// is at work the unit is not ready; when it fails, or is cut off by the end of the process, the unit says SANITIZE
 /// COMMAND FAILED until another one succeeds, or EXIT FAILURE MODE is sent where AUSE allowed that.
 enum SanitizeCommands {
+    /// There is no row where what was written could not be brought to the medium.
     static let rows = [
-        row("SANITIZE, OVERWRITE", .overwrite),
+        row("SANITIZE, OVERWRITE", .overwrite, isSupported: { $0.canForceUnitAccess }),
         row("SANITIZE, BLOCK ERASE", .blockErase, isSupported: canErase),
         exitRow,
     ]
@@ -24,7 +25,7 @@ enum SanitizeCommands {
     private static let usage: [UInt8] = [0xBF, 0x00, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0x00]
 
     private static func row(
-        _ name: String, _ action: ServiceAction.Sanitize, isSupported: (@Sendable (LogicalUnit) -> Bool)? = nil
+        _ name: String, _ action: ServiceAction.Sanitize, isSupported: @escaping @Sendable (LogicalUnit) -> Bool
     ) -> CommandDescriptor {
         CommandDescriptor(
             name: name, opcode: .sanitize, serviceAction: action.rawValue, usage: usage, data: .fromInitiator,
@@ -38,7 +39,10 @@ enum SanitizeCommands {
         traits: [.rewritesMedium, .implicitHeadOfQueue], reservation: .never, plan: plan, perform: exit)
 
     /// BLOCK ERASE leaves every block deallocated, and what is deallocated can be read.
-    static func canErase(_ unit: LogicalUnit) -> Bool { unit.features.canUnmap && unit.features.unmappedReadsZero }
+    @Sendable
+    static func canErase(_ unit: LogicalUnit) -> Bool {
+        unit.canForceUnitAccess && unit.features.canUnmap && unit.features.unmappedReadsZero
+    }
 
     private static func isOverwrite(_ task: SCSITask) -> Bool {
         task.cdb.serviceAction == UInt16(ServiceAction.Sanitize.overwrite.rawValue)

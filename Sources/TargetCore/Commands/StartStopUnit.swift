@@ -64,7 +64,7 @@ struct StartStopUnit {
             nexus.unit.wake()
             return .finished(toInitiator: 0)
         case (true, true):
-            return load(nexus)
+            return try load(nexus)
         case (false, false):
             return stop(command, task, nexus.unit)
         case (false, true):
@@ -95,15 +95,16 @@ struct StartStopUnit {
     ) -> CommandDescriptor.Step {
         if let step = flush(command, task, unit) { return step }
         unit.isStopped = true
-        unit.tokens.revoke(.wholeMedium)
         unit.wake()
         unit.operations.abortSelfTest()
         return .finished(toInitiator: 0)
     }
 
-    /// A medium that comes in may be another one: told to every nexus but the one that asked for it.
-    private static func load(_ nexus: NexusUnit) -> CommandDescriptor.Step {
+    /// A medium that comes in may be another one: told to every nexus but the one that asked for it. Prevention locks
+    /// the way in as well as out.
+    private static func load(_ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
+        if unit.conditions.contains(.noMedium), unit.removal.isPrevented { throw .mediumRemovalPrevented }
         unit.isStopped = false
         unit.wake()
         if unit.conditions.contains(.noMedium) {
@@ -126,6 +127,7 @@ struct StartStopUnit {
         }
         let isEjected = unit.removal.unlessPrevented { unit.conditions.set([.noMedium, .stopped], true) }
         guard isEjected else { throw .mediumRemovalPrevented }
+        unit.tokens.revoke(.wholeMedium)
         unit.wake()
         unit.operations.abortSelfTest()
         return .finished(toInitiator: 0)

@@ -3,11 +3,12 @@
 import SCSI
 
 /// SYNCHRONIZE CACHE(10) and (16) (SBC-4 5.31, 5.32). The whole cache is flushed whatever the range, and IMMED is
-/// taken but not made use of: status comes when the data are stable.
+/// taken but not made use of: status comes when the data are stable. The obsolete SYNC_NV, which older initiators set,
+/// would do with less.
 enum SynchronizeCacheCommands {
     static let rows = [
-        row("SYNCHRONIZE CACHE(10)", .synchronizeCache10, [0x02, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
-        row("SYNCHRONIZE CACHE(16)", .synchronizeCache16, [0x02] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
+        row("SYNCHRONIZE CACHE(10)", .synchronizeCache10, [0x06, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0xFF, 0xFF, 0x00]),
+        row("SYNCHRONIZE CACHE(16)", .synchronizeCache16, [0x06] + [UInt8](repeating: 0xFF, count: 12) + [0x00, 0x00]),
     ]
 
     /// There is no row where a volatile cache could not be flushed.

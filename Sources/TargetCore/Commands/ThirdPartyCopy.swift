@@ -12,8 +12,8 @@ enum ThirdPartyCopy {
 
     static let descriptorTypeCodes = [BlockToBlockSegment.typeCode, CopyTargetDescriptor.typeCode]
 
-    /// A store that answers every CDB itself may have no blocks that the core could read or write; and copies do not
-    /// carry protection information.
+    /// A store that answers every CDB itself may have no blocks that the core could read or write, and a copy would
+    /// leave behind the protection information of a unit that has some.
     @Sendable
     static func isSupported(by unit: LogicalUnit) -> Bool {
         unit.features.passthrough != .always && !unit.isProtected

@@ -36,7 +36,11 @@ enum WriteAtomicCommand {
         try MediumAccess.checkRange(range, on: unit)
         guard range.count <= maximumBlockCount(on: unit) else { throw .invalidFieldInCDB(byte: lengthByte) }
         // With protection information every write has its blocks alone.
-        if unit.isProtected { return try ProtectedWrite.plan(task, unit) }
+        if unit.isProtected {
+            let plan = try ProtectedWrite.plan(task, unit)
+            guard task.expectedFromInitiator >= plan.fromInitiator else { throw .invalidFieldInCDB(byte: lengthByte) }
+            return plan
+        }
         let byteCount = MediumAccess.byteCount(range.count, on: unit)
         // Less than all of the blocks would not be what the initiator wants to see whole.
         guard task.expectedFromInitiator >= byteCount else { throw .invalidFieldInCDB(byte: lengthByte) }

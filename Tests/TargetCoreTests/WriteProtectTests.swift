@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SCSI
+import TargetCore
+import Testing
+
+@Suite("Write protection, for every row")
+struct WriteProtectTests {
+    private static let harmless: [BlockRequest.Operation] = [.read, .flush, .blockStatus]
+
+    private func check(_ sample: SampleCommand, _ rig: Rig) {
+        // A sample that is another command's says nothing of its row.
+        let action = CommandDescriptorBlock(sample.cdb)?.serviceAction
+        guard sample.row.serviceAction == nil || sample.row.serviceAction == action else { return }
+        let ended = rig.initiator.run(sample.cdb, sample.data)
+        if sample.row.traits.contains(.writesMedium) {
+            #expect(ended == .check(.writeProtected))
+            #expect(rig.device.log.isEmpty)
+        } else {
+            #expect(rig.device.operations.allSatisfy(Self.harmless.contains))
+        }
+    }
+
+    @Test("A store that is read-only is not written, and whatever would is told so", arguments: SampleCommand.all)
+    func readOnly(sample: SampleCommand) {
+        var features = SampleCommand.features
+        features.isReadOnly = true
+        check(sample, SampleCommand.rig(features))
+    }
+
+    @Test("SWP of the Control mode page does the same", arguments: SampleCommand.all)
+    func softwareWriteProtect(sample: SampleCommand) {
+        let rig = SampleCommand.rig()
+        var list = rig.initiator.run([0x1A, 0x08, 0x0A, 0, 255, 0]).data
+        list.replaceSubrange(0..<4, with: [0, 0, 0, 0])
+        list[4] &= 0x3F
+        list[8] |= 0x08
+        #expect(rig.initiator.run([0x15, 0x10, 0, 0, UInt8(list.count), 0], list) == .good)
+        check(sample, rig)
+    }
+}
