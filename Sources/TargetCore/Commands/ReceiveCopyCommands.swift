@@ -29,7 +29,7 @@ enum ReceiveCopyCommands {
         CommandDescriptor(
             name: name, opcode: .thirdPartyCopyIn, serviceAction: action.rawValue,
             usage: [0x1F] + identifier + [0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00], data: .toInitiator,
-            traits: .ownedByCore, reservation: .duringPersistentReservation, isSupported: ThirdPartyCopy.isSupported,
+            traits: .ownedByCore, reservation: .never, isSupported: ThirdPartyCopy.isSupported,
             plan: ThirdPartyCopy.answerPlan, perform: perform)
     }
 

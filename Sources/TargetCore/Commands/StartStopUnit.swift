@@ -95,7 +95,6 @@ struct StartStopUnit {
     ) -> CommandDescriptor.Step {
         if let step = flush(command, task, unit) { return step }
         unit.isStopped = true
-        unit.tokens.revoke(.wholeMedium)
         unit.wake()
         unit.operations.abortSelfTest()
         return .finished(toInitiator: 0)
@@ -128,6 +127,7 @@ struct StartStopUnit {
         }
         let isEjected = unit.removal.unlessPrevented { unit.conditions.set([.noMedium, .stopped], true) }
         guard isEjected else { throw .mediumRemovalPrevented }
+        unit.tokens.revoke(.wholeMedium)
         unit.wake()
         unit.operations.abortSelfTest()
         return .finished(toInitiator: 0)
