@@ -8,13 +8,14 @@ SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE := --configuration release $(SWIFT_FLAGS)
 SOURCES := Sources Plugins Tests Package.swift
 
-.PHONY: run build test interop bench soak sanitize install format lint clean help
+.PHONY: run build test conformance interop bench soak sanitize install format lint clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run       build, and serve 1 GiB of memory on 127.0.0.1:3260"
 	@echo "make build     build into build/"
 	@echo "make test      check the style, build, and run every test"
+	@echo "make conformance  run libiscsi's suite against every kind of LUN, and write docs/conformance.md"
 	@echo "make handler-sources  compile tcmu-runner's own handlers against our headers, and serve them"
 	@echo "make interop   start a Ceph of one node, run the tests that need it, and remove it"
 	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
@@ -36,6 +37,11 @@ build:
 test: lint test-programs
 	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && MARTLET_TCMU_HANDLERS="$$handlers" \
 	    swift test $(RELEASE) --skip-build --disable-xctest $(TEST_FLAGS)
+
+# CONFORMANCE_FLAGS="--setup thin --family Read10" tries a part, and writes no document.
+conformance: build
+	@scripts/install-packages.sh build conformance
+	scripts/conformance/run.py "$(BUILD)/bin/martlet" $(or $(CONFORMANCE_FLAGS),--document docs/conformance.md)
 
 # A Ceph of its own, gone afterwards whatever happens. CEPH_RIG_DIR names its folder.
 interop: test-programs

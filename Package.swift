@@ -166,11 +166,13 @@ let package = Package(
         .testTarget(
             name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "ISCSI", "SCSI"], swiftSettings: tests),
         .testTarget(name: "HandlerABITests", dependencies: ["HandlerABI", "CHandlerHost"], swiftSettings: tests),
+        .target(name: "QcowImage", path: "Tests/QcowImage", swiftSettings: tests),
         .testTarget(
-            name: "HandlerTests", dependencies: ["HandlerHost", "TargetCore", "SCSI"], exclude: ["Handlers"],
+            name: "HandlerTests", dependencies: ["HandlerHost", "QcowImage", "TargetCore", "SCSI"],
+            exclude: ["Handlers"],
             swiftSettings: tests),
         .testTarget(
-            name: "HandlerCheckTests", dependencies: ["HandlerConformance"], exclude: ["Faults"],
+            name: "HandlerCheckTests", dependencies: ["HandlerConformance", "QcowImage"], exclude: ["Faults"],
             swiftSettings: tests),
         .testTarget(
             name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore", "SCSI"],

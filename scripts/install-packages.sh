@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages of the named sets, those that are missing:
-# install-packages.sh build [test] [interop] [sources] [bench].
+# install-packages.sh build [test] [conformance] [interop] [sources] [bench].
 # Without root it only says what to install, and fails.
 set -euo pipefail
 
 declare -A sets=(
     [build]="g++ git libaio-dev librbd-dev"
     [test]="libiscsi-bin libiscsi-dev pkg-config qemu-block-extra qemu-utils zlib1g"
+    [conformance]="libiscsi-bin libiscsi7 python3"
     [sources]="dpkg-dev libglusterfs-dev librbd-dev zlib1g-dev"
     [interop]="ceph-common ceph-mon ceph-osd"
     [bench]="fio linux-perf python3-matplotlib strace tgt valgrind"

@@ -2,6 +2,7 @@
 
 import Foundation
 import HandlerConformance
+import QcowImage
 import Testing
 
 enum ForeignHandlers {
@@ -18,33 +19,10 @@ enum ForeignHandlers {
 struct ForeignHandlerTests {
     private func file(_ name: String) throws -> String { "\(try #require(ForeignHandlers.folder))/\(name)" }
 
-    /// A qcow image, version 2, of 4 MiB with nothing in it: header, table of clusters, reference counts.
-    private func makeImage(_ path: String) throws {
-        let cluster = 65536
-        var image = [UInt8](repeating: 0, count: 4 * cluster)
-        func put(_ value: UInt64, _ byteCount: Int, at offset: Int) {
-            for index in 0..<byteCount {
-                image[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (byteCount - 1 - index)))
-            }
-        }
-        put(0x5146_49FB, 4, at: 0)
-        put(2, 4, at: 4)
-        put(16, 4, at: 20)
-        put(4 << 20, 8, at: 24)
-        put(1, 4, at: 36)
-        put(UInt64(3 * cluster), 8, at: 40)
-        put(UInt64(cluster), 8, at: 48)
-        put(1, 4, at: 56)
-        put(UInt64(2 * cluster), 8, at: cluster)
-        for index in 0..<4 { put(1, 2, at: 2 * cluster + 2 * index) }
-        try Data(image).write(to: URL(fileURLWithPath: path))
-    }
-
     @Test("qcow passes, and two of its images do not touch each other")
     func qcow() throws {
         let folder = try StoreFolder()
-        try makeImage(folder.file("one.qcow2"))
-        try makeImage(folder.file("other.qcow2"))
+        for name in ["one.qcow2", "other.qcow2"] { try QcowImage.make(folder.file(name), byteCount: 4 << 20) }
         var options = HandlerConformance.Options()
         options.program = Program.url
         options.secondConfig = "qcow/\(folder.file("other.qcow2"))"

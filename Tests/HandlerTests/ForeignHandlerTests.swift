@@ -2,6 +2,7 @@
 
 import Foundation
 import HandlerHost
+import QcowImage
 import SCSI
 import TargetCore
 import Testing
@@ -22,27 +23,9 @@ struct ForeignHandlerTests {
         return try #require(registry.handler(subtype: subtype), "\(results)")
     }
 
-    /// A qcow image, version 2, of 1 MiB with nothing in it: header, table of clusters, reference counts.
     private func makeImage(in folder: TestFolder) throws -> String {
-        let cluster = 65536
-        var image = [UInt8](repeating: 0, count: 4 * cluster)
-        func put(_ value: UInt64, _ byteCount: Int, at offset: Int) {
-            for index in 0..<byteCount {
-                image[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (byteCount - 1 - index)))
-            }
-        }
-        put(0x5146_49FB, 4, at: 0)
-        put(2, 4, at: 4)
-        put(16, 4, at: 20)
-        put(1 << 20, 8, at: 24)
-        put(1, 4, at: 36)
-        put(UInt64(3 * cluster), 8, at: 40)
-        put(UInt64(cluster), 8, at: 48)
-        put(1, 4, at: 56)
-        put(UInt64(2 * cluster), 8, at: cluster)
-        for index in 0..<4 { put(1, 2, at: 2 * cluster + 2 * index) }
         let path = folder.file("disk.qcow2")
-        try Data(image).write(to: URL(fileURLWithPath: path))
+        try QcowImage.make(path, byteCount: 1 << 20)
         return path
     }
 

@@ -3,60 +3,107 @@ import Foundation
 import Testing
 
 extension Interoperability {
-    /// libiscsi's own test program, family by family.
+    /// libiscsi's own test program, family by family, each against the set-up in which it skips least.
+    ///
+    /// `make conformance` runs each against all of them. Both take set-ups and allowed skips from one file.
     @Suite("iscsi-test-cu", .needs(.iscsiTest))
     struct ConformanceSuiteTests {
-        struct Family: CustomTestStringConvertible {
-            let name: String
-            /// Skips that are right for a writable, thinly provisioned unit without protection information: the words of
-            /// the program's message, and why.
-            var skips: [(message: String, reason: String)] = []
+        /// scripts/conformance/setups.json.
+        struct Plan: Decodable {
+            struct SetUp: Decodable {
+                let name: String
+                let unit: String
+                var paths: Int?
+            }
 
-            var testDescription: String { name }
+            let setups: [SetUp]
+            /// The set-up of a family; the first one, of those that are not named.
+            let homes: [String: String]
+            /// What every set-up skips: FAMILY.TEST or FAMILY.* to words of the program's message.
+            let skips: [String: String]
+
+            func setUp(for family: String) -> SetUp? {
+                guard let home = homes[family] else { return setups.first }
+                return setups.first { $0.name == home }
+            }
+
+            func allowsSkip(of test: String, in family: String, saying words: String) -> Bool {
+                let allowed: [String] = [skips["\(family).\(test)"], skips["\(family).*"]].compactMap { $0 }
+                return allowed.contains { words.contains($0) }
+            }
+
+            static func load() throws -> Plan {
+                let path = URL(fileURLWithPath: #filePath)
+                    .appendingPathComponent("../../../scripts/conformance/setups.json").standardized
+                return try JSONDecoder().decode(Plan.self, from: Data(contentsOf: path))
+            }
         }
 
-        private static let unaligned = [
-            (message: "LBPPB < 2", reason: "a physical block holds one logical block, so that nothing is unaligned")
-        ]
+        /// The families of the installed version, in its order.
+        static let families: [String] = {
+            let list: String = (try? Program.iscsiTest.run(["--list"]))?.output ?? ""
+            var found: [String] = []
+            for line in list.split(separator: "\n") {
+                let names: [Substring] = line.split(separator: ".")
+                if names.count == 2, names[0] == "ALL" { found.append(String(names[1])) }
+            }
+            return found
+        }()
 
-        /// Every family that must pass, in the program's order. `docs/conformance.md` repeats the reasons.
-        static let families = [
-            Family(name: "CompareAndWrite", skips: unaligned), Family(name: "GetLBAStatus"), Family(name: "Inquiry"),
-            Family(name: "Mandatory"), Family(name: "ModeSense6"), Family(name: "Read6"), Family(name: "Read10"),
-            Family(name: "Read12"), Family(name: "Read16"), Family(name: "ReadCapacity10"),
-            Family(name: "ReadCapacity16"), Family(name: "ReportSupportedOpcodes"),
-            Family(
-                name: "StartStopUnit",
-                skips: [("Media is not removable", "a disk has no medium to eject")]),
-            Family(name: "TestUnitReady"), Family(name: "Unmap"), Family(name: "Verify10"),
-            Family(name: "Verify12"), Family(name: "Verify16"), Family(name: "Write10"), Family(name: "Write12"),
-            Family(name: "Write16"), Family(name: "WriteSame10", skips: unaligned),
-            Family(name: "WriteSame16", skips: unaligned),
-            Family(name: "WriteVerify10"), Family(name: "WriteVerify12"), Family(name: "WriteVerify16"),
-            Family(name: "iSCSIResiduals"), Family(name: "iSCSITMF"), Family(name: "iSCSIcmdsn"),
-            Family(name: "iSCSIdatasn"), Family(name: "iSCSINop"), Family(name: "iSCSISendTargets"),
-            Family(name: "ReportLUNs"),
-        ]
-
-        static let limitSeconds = 120.0
+        static let limitSeconds = 180.0
 
         @Test("A family passes, and skips only what it must", arguments: families)
-        func passes(_ family: Family) throws {
-            let list = try Program.iscsiTest.run(["--list"])
-            guard list.output.split(separator: "\n").contains("ALL.\(family.name)") else {
-                try Test.cancel("this version of iscsi-test-cu has no family \(family.name)")
-            }
-            let server = try MartletServer("ram/128M")
+        func passes(_ family: String) throws {
+            let plan = try Plan.load()
+            let setUp = try #require(plan.setUp(for: family), "setups.json has no such set-up")
+            let more: [String] = (setUp.paths ?? 1) > 1 ? ["--portal", "127.0.0.1:0"] : []
+            let server = try MartletServer(setUp.unit, options: more)
             let result = try Program.iscsiTest.run(
-                ["--dataloss", "--normal", "--test", "ALL.\(family.name)", "\(server.url)"],
+                ["--dataloss", "--allow-sanitize", "--test", "ALL.\(family)"] + urls(of: server, setUp),
                 limitSeconds: Self.limitSeconds)
             #expect(result.succeeded, "\(result.summary)")
             let summary = try #require(Summary(result.output), "no summary: \(result.summary)")
             #expect(summary.ran > 0 && summary.failed == 0, "\(result.summary)")
-            for line in result.output.split(separator: "\n") where line.contains("[SKIPPED]") {
-                #expect(family.skips.contains { line.contains($0.message) }, "unexplained: \(line)")
+            for skip in Self.skips(in: result.output) {
+                let isAllowed = plan.allowsSkip(of: skip.test, in: family, saying: skip.words)
+                #expect(isAllowed, "\(family).\(skip.test): \(skip.words)")
             }
             try server.stop()
+        }
+
+        @Test("Every family that setups.json names is there")
+        func names() throws {
+            let plan = try Plan.load()
+            for name in plan.homes.keys { #expect(Self.families.contains(name), "\(name)") }
+            for test in plan.skips.keys {
+                let name = String(test.prefix { $0 != "." })
+                #expect(Self.families.contains(name), "\(name)")
+            }
+        }
+
+        /// The unit's URL on each portal of a server with several.
+        private func urls(of server: MartletServer, _ setUp: Plan.SetUp) throws -> [String] {
+            guard (setUp.paths ?? 1) > 1 else { return ["\(server.url)"] }
+            let portals = try Initiator.discover(portal: server.url.portal)[server.url.target] ?? []
+            try #require(portals.count == setUp.paths)
+            return portals.map { (portal: String) -> String in
+                // Discovery tells the portal group tag too: ADDR:PORT,TAG.
+                let address = String(portal.prefix { $0 != "," })
+                return "iscsi://\(address)/\(server.url.target)/\(server.url.lun)"
+            }
+        }
+
+        /// The program counts a test that it skips as passed; these are the lines that say so, with their test.
+        static func skips(in output: String) -> [(test: String, words: String)] {
+            var test = ""
+            var found: [(test: String, words: String)] = []
+            for line in output.split(separator: "\n") {
+                if let start = line.range(of: "Test: ") {
+                    test = String(line[start.upperBound...].prefix { $0 != " " })
+                }
+                if let mark = line.range(of: "[SKIPPED]") { found.append((test, String(line[mark.upperBound...]))) }
+            }
+            return found
         }
 
         /// The line `tests  Total Ran Passed Failed Inactive` of the program's closing table.

@@ -54,6 +54,10 @@ enum WriteSameCommands {
         if unit.isProtected {
             return try ProtectedWriteSame.plan(task, range, deallocates: deallocates(access, on: unit), on: unit)
         }
+        // Other than one block is not what the initiator means: the rest of it would be lost, or made up.
+        guard access.noDataOutBuffer || task.expectedFromInitiator == unit.blockByteCount else {
+            throw .invalidFieldInCDB(byte: MediumAccess.lengthByte(of: task.cdb))
+        }
         return TransferPlan(
             fromInitiator: access.noDataOutBuffer ? 0 : unit.blockByteCount,
             work: MediumAccess.byteCount(workBlockCount(access, range, on: unit), on: unit))

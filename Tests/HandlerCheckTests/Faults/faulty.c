@@ -121,7 +121,7 @@ static int write_page_by_page(struct store *store, const char *data, size_t leng
 
 // Some from the beginning, some from the end: where two meet, a block holds a part of each.
 static int write_in_parts(struct store *store, char *data, size_t length, off_t offset) {
-    for (size_t done = 0; done < length; done += 128, usleep(10)) {
+    for (size_t done = 0; done < length; done += 128, sched_yield()) {
         size_t at = (data[0] & 1) != 0 ? done : length - 128 - done;
         if (whole(store, data + at, 128, offset + (off_t)at, true) < 0) return TCMU_STS_WR_ERR;
     }

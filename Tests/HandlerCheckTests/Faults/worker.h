@@ -32,17 +32,28 @@ struct later {
     off_t offset;
 };
 
+static pthread_mutex_t writes_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t writes_done = PTHREAD_COND_INITIALIZER;
 static int writes_to_come;
+
+static void count_writes(int change) {
+    pthread_mutex_lock(&writes_lock);
+    writes_to_come += change;
+    if (writes_to_come == 0) pthread_cond_broadcast(&writes_done);
+    pthread_mutex_unlock(&writes_lock);
+}
 
 static void *do_later(void *argument) {
     struct later *later = argument;
+    // Late is behind whatever the host does next, and nothing tells a handler that it has done so: a time alone can
+    // stand for it.
     usleep(50000);
     if (later->cmd != NULL) tcmur_cmd_complete(later->dev, later->cmd, TCMU_STS_OK);
     if (later->byte != NULL) *later->byte = 0;
     if (later->data != NULL) {
         if (pwrite(later->descriptor, later->data, later->length, later->offset) < 0) perror("pwrite");
         free(later->data);
-        __atomic_sub_fetch(&writes_to_come, 1, __ATOMIC_RELEASE);
+        count_writes(-1);
     }
     free(later);
     return NULL;
@@ -60,14 +71,16 @@ __attribute__((unused)) static void complete_later(struct tcmu_device *dev, stru
 }
 
 __attribute__((unused)) static void write_later(int descriptor, void *data, size_t length, off_t offset) {
-    __atomic_add_fetch(&writes_to_come, 1, __ATOMIC_RELAXED);
+    count_writes(1);
     start((struct later){.descriptor = descriptor, .data = data, .length = length, .offset = offset});
 }
 
 __attribute__((unused)) static void clear_later(char *byte) { start((struct later){.byte = byte}); }
 
 static void wait_for_writes(void) {
-    while (__atomic_load_n(&writes_to_come, __ATOMIC_ACQUIRE) > 0) usleep(1000);
+    pthread_mutex_lock(&writes_lock);
+    while (writes_to_come > 0) pthread_cond_wait(&writes_done, &writes_lock);
+    pthread_mutex_unlock(&writes_lock);
 }
 
 #endif
