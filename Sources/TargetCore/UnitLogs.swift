@@ -136,5 +136,15 @@ extension LogicalUnit {
     }
 
     /// The last self-tests as their log parameters hold them, the youngest first.
-    private var selfTestLog: [[UInt8]] { [] }
+    private var selfTestLog: [[UInt8]] { selfTestResults.map(\.logValue) }
+}
+
+extension SelfTestResult {
+    private static let parameterHeaderByteCount = 4
+
+    /// The log parameter behind its header.
+    fileprivate var logValue: [UInt8] {
+        let whole = [UInt8](allocationLength: Self.parameterByteCount) { write(parameterCode: 0, to: &$0) }
+        return Array(whole.dropFirst(Self.parameterHeaderByteCount))
+    }
 }

@@ -160,7 +160,7 @@ extension Interoperability {
         func wrongSize() throws {
             let folder = try TemporaryFolder()
             let path = folder.file("disk.img")
-            FileManager.default.createFile(atPath: path + ".pi", contents: Data(count: 4096))
+            try Data(count: 4096).write(to: URL(fileURLWithPath: path + ".pi"))
             let result = try Program.run(
                 MartletServer.path,
                 ["serve", "--portal", "127.0.0.1:0", "file/\(path),size=1M,protection=1"])

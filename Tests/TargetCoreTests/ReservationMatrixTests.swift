@@ -20,10 +20,12 @@ struct ReservationMatrixTests {
 
     /// A unit with the holder and the registrant registered, and the holder holding a reservation of `type`.
     struct Scene {
-        let rig = Rig(FakeDevice(features: SampleCommand.features))
+        let rig: Rig
         private let initiators: [Sender: Initiator]
 
-        init(_ type: ReservationType) {
+        /// `rig`: a unit that does the command in question.
+        init(_ type: ReservationType, _ rig: Rig = SampleCommand.rig()) {
+            self.rig = rig
             let target = rig.target
             initiators = ReservationMatrixTests.names.mapValues { Initiator(target, name: $0) }
             for sender in [Sender.holder, .registrant] {
@@ -68,7 +70,7 @@ struct ReservationMatrixTests {
         guard let columns = entry.columns else { return }
         for type in ReservationType.allCases {
             for sender in Sender.allCases {
-                let scene = Scene(type)
+                let scene = Scene(type, sample.rig())
                 let ended = scene.run(sender, sample.cdb, sample.data)
                 let mustConflict = Self.conflicts(columns, type, sender)
                 #expect((ended.status == .reservationConflict) == mustConflict, "\(type), \(sender)")

@@ -165,7 +165,9 @@ struct SanitizeTests {
 
     @Test("Every row but three is refused meanwhile", arguments: RemovableMediumTests.samples)
     func refused(sample: SampleCommand) {
-        let rig = Self.rig()
+        // There is no SANITIZE with protection information.
+        guard sample.row.opcode != OperationCode.variableLength.rawValue else { return }
+        let rig = sample.rig()
         rig.device.ending = .deferred
         let list = Self.list(1, [1])
         rig.initiator.start(Self.overwrite(list.count, flags: 0x80), list)

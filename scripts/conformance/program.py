@@ -134,9 +134,9 @@ def run_group(group, urls):
 def refuses_to_start(url):
     """Without a medium the program ends before its first test: whether with the right sense, and its words."""
     _, output = start(["--test", "ALL.TestUnitReady", url], FAMILY_LIMIT_SECONDS)
-    said = next((line.strip() for line in output.splitlines() if "READCAPACITY10 command: failed" in line), "")
-    reason = said or "the program found a medium"
-    return Outcome("passed" if "NOT_READY" in said and "MEDIUM_NOT_PRESENT" in said else "failed", [reason])
+    refusals = found(r"\[FAILED\]\s*(READCAPACITY10 .+)", output)
+    is_right = any("NOT READY" in said and "MEDIUM_NOT_PRESENT" in said for said in refusals)
+    return Outcome("passed" if is_right else "failed", refusals or ["the program found a medium"])
 
 
 def counts(output):

@@ -137,7 +137,8 @@ class Summary:
             parts.append("Skipped by every set-up, in the program's words:\n")
             parts.append(table(["test", "reason"], rows))
         rows = [[setup["name"], *item] for setup in self.setups for item in setup.get("without", {}).items()]
-        parts.append("Left out of a set-up, because no target can pass it there:\n")
+        rows += [[f"all but {name}", test, why] for test, (name, why) in self.data["only"].items()]
+        parts.append("Not counted in a set-up, because no target can pass it there:\n")
         parts.append(table(["set-up", "test", "reason"], rows))
         parts.append("Skipped by some set-up:\n")
         parts.append(table(["set-up", "reason", "tests"], self.reason_rows(names)))

@@ -14,7 +14,7 @@ enum DiagnosticCommands {
             data: .fromInitiator, reservation: .never, plan: plan, perform: send),
         CommandDescriptor(
             name: "RECEIVE DIAGNOSTIC RESULTS", opcode: .receiveDiagnosticResults,
-            usage: [pageCodeValidMask, 0xFF, 0xFF, 0xFF, 0x00], data: .toInitiator, reservation: .never,
+            usage: [pageCodeValidMask, 0xFF, 0xFF, 0xFF, 0x00], data: .toInitiator, reservation: .duringWriteExclusive,
             plan: { task, _ throws(SenseData) in
                 TransferPlan(toInitiator: Int(task.cdb.uint16(at: allocationLengthByte)))
             },
