@@ -31,8 +31,8 @@ extension SenseData {
 
 // COPY ABORTED
 extension SenseData {
-    /// A copy ended in the midst of, or because of, segment descriptor `segment` (SPC-4 5.17.7.4): it stands in the last
-    /// two bytes of COMMAND-SPECIFIC INFORMATION.
+    /// A copy ended in the midst of, or because of, segment descriptor `segment` (SPC-4 5.17.7.4): it stands in the
+    /// last two bytes of COMMAND-SPECIFIC INFORMATION.
     ///
     /// `residue`: blocks of the segment that were not copied, in the unit of its count; nil: none were tried.
     /// `byte`: the field of the segment descriptor that is wrong, where it is one.

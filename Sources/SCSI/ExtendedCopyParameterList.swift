@@ -35,8 +35,8 @@ public struct ExtendedCopyParameterList: Equatable, Sendable {
     ///
     /// Throws PARAMETER LIST LENGTH ERROR for a list that is cut off or too long; TOO MANY TARGET DESCRIPTORS, TOO
     /// MANY SEGMENT DESCRIPTORS, INLINE DATA LENGTH EXCEEDED; UNSUPPORTED TARGET DESCRIPTOR TYPE CODE, UNSUPPORTED
-    /// SEGMENT DESCRIPTOR TYPE CODE; UNREACHABLE COPY TARGET for a CSCD descriptor ID without a descriptor; INVALID FIELD
-    /// IN PARAMETER LIST for the rest.
+    /// SEGMENT DESCRIPTOR TYPE CODE; UNREACHABLE COPY TARGET for a CSCD descriptor ID without a descriptor; INVALID
+    /// FIELD IN PARAMETER LIST for the rest.
     public init(_ bytes: RawSpan, limits: Limits) throws(SenseData) {
         guard bytes.byteCount >= Self.headerByteCount else { throw .parameterListLengthError }
         let targetsByteCount = Int(bytes.uint16(at: Self.targetListLengthByte))
@@ -109,8 +109,8 @@ public struct ExtendedCopyParameterList: Equatable, Sendable {
     }
 }
 
-/// An identification descriptor CSCD descriptor, E4h (SPC-4 6.4.5.2), 32 bytes: a copy source or copy destination by one
-/// of its designators.
+/// An identification descriptor CSCD descriptor, E4h (SPC-4 6.4.5.2), 32 bytes: a copy source or copy destination by
+/// one of its designators.
 public struct CopyTargetDescriptor: Equatable, Sendable {
     public static let typeCode: UInt8 = 0xE4
     public static let byteCount = 32

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Third-party Copy VPD page 8Fh (SPC-4 7.8.17, SBC-3 6.6.7): descriptors of four bytes (type, length) and content, each
-/// a multiple of four bytes, in the order of their types.
+/// Third-party Copy VPD page 8Fh (SPC-4 7.8.17, SBC-3 6.6.7): descriptors of four bytes (type, length) and content,
+/// each a multiple of four bytes, in the order of their types.
 public struct ThirdPartyCopyPage: Equatable, Sendable {
     /// Operation codes 83h and 84h with the service actions that are there.
     public var commands: [Command] = []

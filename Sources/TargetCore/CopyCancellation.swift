@@ -2,11 +2,11 @@
 
 import SCSI
 
-/// The end of copies that another logical unit was told to make: when the tasks of a unit are cleared, no copy may go on
-/// reading or writing it, whoever has the task.
+/// The end of copies that another logical unit was told to make: when the tasks of a unit are cleared, no copy may go
+/// on reading or writing it, whoever has the task.
 extension ITNexus {
-    /// As `abort`; and `completion` waits, too, until the copies in other task sets of this nexus that touch `units` have
-    /// ended: with CHECK CONDITION, since nobody has aborted their commands.
+    /// As `abort`; and `completion` waits, too, until the copies in other task sets of this nexus that touch `units`
+    /// have ended: with CHECK CONDITION, since nobody has aborted their commands.
     func abortWithCopies(
         _ affectedTasks: AffectedTasks, of units: [NexusUnit], byAnotherNexus: Bool = false,
         completion: @escaping () -> Void

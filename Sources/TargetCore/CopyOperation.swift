@@ -31,8 +31,8 @@ struct CopyRun {
     }
 }
 
-/// A third-party copy: what is to be moved, how far it is, and how it ended. What it has done stays with the I_T_L nexus
-/// under its list identifier until another takes its place. Belongs to the loop of its nexus.
+/// A third-party copy: what is to be moved, how far it is, and how it ended. What it has done stays with the I_T_L
+/// nexus under its list identifier until another takes its place. Belongs to the loop of its nexus.
 final class CopyOperation {
     let serviceAction: ServiceAction.ThirdPartyCopyOut
     /// Nil: nobody will ask.
