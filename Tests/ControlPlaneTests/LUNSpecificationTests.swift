@@ -141,6 +141,8 @@ struct LUNSpecificationTests {
         (
             "ram/1G,threshold=100",
             #"LUN "ram/1G,threshold=100": threshold cannot be "100": write a percentage from 1 to 99, such as 80"#
+        ),
+        (
             "ram/1G,protection=4",
             #"LUN "ram/1G,protection=4": protection cannot be "4": write 1, 2 or 3, a type of protection information"#
         ),
