@@ -21,10 +21,8 @@ public struct LogicalUnitOptions: Sendable {
     /// Where what must outlive the process is kept; nil: nothing does, and nothing is claimed to.
     public var store: (any DurableStore)?
     /// Seconds since some moment, never less than before: by it ROD tokens expire. From any thread.
-    public var monotonicSeconds: @Sendable () -> UInt64 = { LogicalUnitOptions.elapsedSeconds }
-
-    private static let start = ContinuousClock.now
-    private static var elapsedSeconds: UInt64 { UInt64(clamping: (ContinuousClock.now - start).components.seconds) }
+    /// Without one they do not.
+    public var monotonicSeconds: @Sendable () -> UInt64 = { 0 }
 
     public init() {}
 }

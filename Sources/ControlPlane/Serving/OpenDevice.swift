@@ -63,6 +63,7 @@ struct OpenDevice: Sendable {
         options.clock = DeviceClockSource(
             wallMilliseconds: { Environment.wallMilliseconds },
             monotonicMilliseconds: { UInt64(Environment.monotonicSeconds * 1000) })
+        options.monotonicSeconds = { UInt64(Environment.monotonicSeconds) }
         options.isRemovable = settings.isRemovable
         options.physicalBlockByteCount = settings.physicalBlockByteCount
         options.thresholdPercent = settings.thresholdPercent
