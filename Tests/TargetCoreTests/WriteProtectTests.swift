@@ -14,6 +14,8 @@ struct WriteProtectTests {
         // A sample that is another command's says nothing of its row.
         let action = CommandDescriptorBlock(sample.cdb)?.serviceAction
         guard sample.row.serviceAction == nil || sample.row.serviceAction == action else { return }
+        // Those of 32 bytes are there on units with protection information alone.
+        if sample.row.opcode == OperationCode.variableLength.rawValue { return }
         let ended = rig.initiator.run(sample.cdb, sample.data)
         if sample.row.traits.contains(.writesMedium) {
             #expect(ended == .check(.writeProtected))
