@@ -59,6 +59,14 @@ public struct PowerCondition: Equatable, Sendable {
     private static let modifierByte = 3
     private static let modifierHighestBit = 3
 
+    /// Leaves the unit to itself, as it is.
+    public static let unchanged = PowerCondition(code: .logicalUnitControl, modifier: 0)
+
+    private init(code: Code, modifier: UInt8) {
+        self.code = code
+        self.modifier = modifier
+    }
+
     /// Throws for reserved values. With START_VALID the modifier is not looked at.
     public init(_ cdb: CommandDescriptorBlock) throws(SenseData) {
         guard let code = Code(rawValue: cdb[Self.byte] >> 4) else {

@@ -96,7 +96,8 @@ extension ITNexus {
 
     /// In the thread of this nexus's loop, asked by another.
     func abortAll(for unit: LogicalUnit, completion: @escaping () -> Void) {
-        abortWithCopies(.all, of: presentUnits.filter { $0.unit === unit }, byAnotherNexus: true, completion: completion)
+        abortWithCopies(
+            .all, of: presentUnits.filter { $0.unit === unit }, byAnotherNexus: true, completion: completion)
     }
 
     /// In the thread of this nexus's loop: another nexus clears the tasks of this one for `unit`. With TAS zero the

@@ -244,11 +244,14 @@ struct RemovableMediumTests {
         #expect(SenseData(rig.initiator.run(CDB.requestSense()).data) == .noSense)
     }
 
-    @Test("Reserved power conditions and modifiers are refused, and nothing changes")
+    @Test("Reserved power conditions change nothing on a removable unit, and are refused on any other")
     func reservedPowerConditions() {
         let rig = rig()
+        let fixed = Rig()
         for code in [4, 5, 6, 8, 9, 0xC, 0xD, 0xE, 0xF] as [UInt8] {
-            #expect(rig.initiator.run([0x1B, 0, 0, 0, code << 4, 0]) == .check(.invalidFieldInCDB(byte: 4, bit: 7)))
+            #expect(rig.initiator.run([0x1B, 1, 0, 0, code << 4 | 0x02, 0]) == .good)
+            #expect(rig.initiator.run(CDB.testUnitReady) == .good)
+            #expect(fixed.initiator.run([0x1B, 0, 0, 0, code << 4, 0]) == .check(.invalidFieldInCDB(byte: 4, bit: 7)))
         }
         for (code, modifier) in [(1, 1), (2, 3), (3, 2), (7, 1), (0xA, 3), (0xB, 2)] as [(UInt8, UInt8)] {
             let ended = rig.initiator.run([0x1B, 0, 0, modifier, code << 4, 0])
@@ -259,9 +262,18 @@ struct RemovableMediumTests {
 
     @Test("READ CAPACITY is answered while the unit is stopped, as it does not touch the medium")
     func capacityOfStopped() {
-        let rig = rig()
+        let rig = Rig()
         #expect(rig.initiator.run(Self.stop) == .good)
         #expect(rig.initiator.run([0x25] + [UInt8](repeating: 0, count: 9)).status == .good)
         #expect(rig.initiator.run(CDB.read10(0, 1)) == .check(.initializingCommandRequired))
+    }
+
+    @Test("Stopped without LOEJ a removable medium is flushed, and starts by itself")
+    func stoppedRemovable() {
+        let rig = Rig(FakeDevice(features: SampleCommand.features)) { $0.isRemovable = true }
+        #expect(rig.initiator.run(Self.stop) == .good)
+        #expect(rig.device.operations == [.flush])
+        #expect(rig.initiator.run(CDB.testUnitReady) == .good)
+        #expect(rig.initiator.run(CDB.read10(0, 1)).status == .good)
     }
 }

@@ -100,7 +100,8 @@ struct OpenDevice: Sendable {
     /// What of the attributes contradicts the store, now that it is known; nil: nothing.
     private static func defect(of settings: DeviceSettings, on device: HandlerDevice) -> String? {
         if let physical = settings.physicalBlockByteCount, physical < device.blockByteCount {
-            return "gives physical-block-size=\(physical), less than its logical block of \(device.blockByteCount) bytes: "
+            return
+                "gives physical-block-size=\(physical), less than its logical block of \(device.blockByteCount) bytes: "
                 + "write at least that"
         }
         if settings.thresholdPercent != nil, !device.features.canUnmap || device.mappingResources == nil {

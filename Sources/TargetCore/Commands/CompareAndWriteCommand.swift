@@ -45,13 +45,12 @@ enum CompareAndWriteCommand {
         if half == 0 { return .finished(toInitiator: 0) }
         guard task.receivedByteCount >= 2 * half else { throw .invalidFieldInCommandInformationUnit }
         if unit.features.canCompareAndWrite {
-            // Atomic in the store; but another atomic command here may be in its midst.
+            // Atomic in the store; but readers may be sent its memory as it changes, and atomic commands of the core may
+            // be in their midst.
             guard task.step == 0 else {
                 return MediumAccess.endWrite(task, on: unit, isForced: access.forceUnitAccess)
             }
-            if unit.conditions.contains(.extentsGuarded), !nexus.nexus.holdsAlone(access.range, for: task, on: nexus) {
-                return .wait
-            }
+            guard nexus.nexus.holdsAlone(access.range, for: task, on: nexus) else { return .wait }
             MediumAccess.prepare(task, .compareAndWrite, access.range, on: unit)
             task.useData(byteCount: 2 * half)
             return .request

@@ -41,7 +41,7 @@ struct StartStopUnit {
 
     @Sendable
     private static func plan(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> TransferPlan {
-        let condition = try PowerCondition(task.cdb)
+        let condition = try condition(of: task, on: nexus.unit)
         let command = StartStopUnit(task.cdb)
         if condition.code == .startValid, command.movesMedium, !nexus.unit.options.isRemovable {
             throw .invalidFieldInCDB(byte: actionByte, bit: loadEjectBit)
@@ -51,7 +51,7 @@ struct StartStopUnit {
 
     @Sendable
     private static func perform(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
-        let condition = try PowerCondition(task.cdb)
+        let condition = try condition(of: task, on: nexus.unit)
         let command = StartStopUnit(task.cdb)
         guard condition.code == .startValid else {
             // START and LOEJ do not count.
@@ -70,6 +70,13 @@ struct StartStopUnit {
         case (false, true):
             return try eject(command, task, nexus)
         }
+    }
+
+    /// On a removable unit a POWER CONDITION that SBC-4 reserves changes nothing: initiators of removable media send
+    /// all sixteen, and expect no more than that the medium stays.
+    private static func condition(of task: SCSITask, on unit: LogicalUnit) throws(SenseData) -> PowerCondition {
+        let isKnown = PowerCondition.Code(rawValue: task.cdb[actionByte] >> 4) != nil
+        return isKnown || !unit.options.isRemovable ? try PowerCondition(task.cdb) : .unchanged
     }
 
     private static func flush(
@@ -94,7 +101,8 @@ struct StartStopUnit {
         _ command: StartStopUnit, _ task: SCSITask, _ unit: LogicalUnit
     ) -> CommandDescriptor.Step {
         if let step = flush(command, task, unit) { return step }
-        unit.isStopped = true
+        // A removable medium that has been stopped starts by itself when it is used, as MMC-6 and initiators have it.
+        if !unit.options.isRemovable { unit.isStopped = true }
         unit.wake()
         unit.operations.abortSelfTest()
         return .finished(toInitiator: 0)
