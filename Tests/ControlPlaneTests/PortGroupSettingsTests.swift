@@ -2,6 +2,8 @@
 
 import ControlPlane
 import Foundation
+import SCSI
+import TargetCore
 import Testing
 
 @Suite("Target port groups in the configuration, and at the control socket", .serialized)

@@ -22,7 +22,7 @@ struct SpaceTests {
         defer { withExtendedLifetime(folder) { device.close() } }
         let before = try #require(device.mappingResources)
         #expect(before.usedByteCount < 1 << 20)
-        #expect(before.availableByteCount <= Self.byteCount - before.usedByteCount)
+        #expect(try #require(before.availableByteCount) <= Self.byteCount - before.usedByteCount)
 
         let data = [UInt8](repeating: 0x5A, count: 1 << 20)
         for index in 0..<4 as Range<UInt64> { #expect(device.write(data, at: index << 20) == .good) }
