@@ -45,9 +45,9 @@ extension Interoperability {
         /// True when it was this session that incremented.
         private static func increment(_ client: Initiator, lba: UInt64) throws -> Bool {
             let old = try client.read(lba: lba, blockCount: 1)
-            // A store that compares and writes by itself may change the block while a READ sends it. That is no loss:
-            // a mix compares with nothing.
-            guard let count = Block.generation(of: old[...], lba: lba), count > 0 else { return false }
+            guard let count = Block.generation(of: old[...], lba: lba), count > 0 else {
+                throw HarnessError("a read shows parts of two COMPARE AND WRITEs")
+            }
             let outcome = try client.perform(
                 .compareAndWrite(lba: lba, old, Block.content(lba: lba, generation: count + 1)))
             if outcome.status == Outcome.good { return true }

@@ -62,7 +62,8 @@ enum ReservationMatrix {
         all(0x83, [0x00, 0x01, 0x11, 0x1C], conflict)
         // POPULATE TOKEN
         + all(0x83, [0x10], reading)
-        // RECEIVE COPY STATUS, DATA, OPERATING PARAMETERS, FAILURE DETAILS, ROD TOKEN INFORMATION, REPORT ALL ROD TOKENS
+        // RECEIVE COPY STATUS, DATA, OPERATING PARAMETERS, RECEIVE COPY FAILURE DETAILS, ROD TOKEN INFORMATION, REPORT ALL
+        // ROD TOKENS
         + all(0x84, [0x00, 0x01, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08], conflict)
 
     private static let maintenance: [Entry] =

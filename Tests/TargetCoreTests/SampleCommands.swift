@@ -140,7 +140,8 @@ struct SampleCommand: Sendable, CustomTestStringConvertible {
         case "LOG SELECT": return ([op, 0x02, 0x40, 0, 0, 0, 0, 0, 0, 0], [])
         case "INQUIRY", "REQUEST SENSE": return ([op, 0, 0, 0, 252, 0], [])
         case "REPORT LUNS": return ([op, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], [])
-        case _ where row.name.hasPrefix("REPORT SUPPORTED"): return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
+        case "REPORT SUPPORTED OPERATION CODES", "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS":
+            return ([op, action, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0], [])
         case _ where row.name.hasPrefix("PERSISTENT RESERVE IN"): return ([op, action, 0, 0, 0, 0, 0, 1, 0, 0], [])
         case "PERSISTENT RESERVE OUT, REGISTER AND MOVE":
             // To an initiator port through target port 1.

@@ -48,11 +48,12 @@ def is_wanted(test, setup, only):
     return test not in setup.get("without", {}) and only.get(test, [setup["name"]])[0] == setup["name"]
 
 
-def run_group(martlet, setup, group):
+def run_group(martlet, setup, group, tests, only):
+    elsewhere = sum(1 for test in tests if not is_wanted(test, setup, only))
     with tempfile.TemporaryDirectory(prefix="martlet-conformance-") as folder:
         server = program.Server(martlet, setup["unit"], setup.get("paths", 1), folder)
         with server:
-            failure, count = program.run_group(group, server.urls)
+            failure, count = program.run_group(group, server.urls, elsewhere)
         return failure or server.failure, count
 
 
@@ -87,7 +88,10 @@ def main():
             pool.submit(run_family, options.martlet, setup, family, tests, data["only"]): setup["name"]
             for setup in setups for family, tests in families_of(setup, families, options.family)
         }
-        whole = {g: pool.submit(run_group, options.martlet, setups[0], g) for g in GROUPS if is_whole}
+        whole = {
+            g: pool.submit(run_group, options.martlet, setups[0], g, groups[g], data["only"])
+            for g in GROUPS if is_whole
+        }
         for done in concurrent.futures.as_completed(running):
             results[running[done]].update(done.result())
         group_results = {group: done.result() for group, done in whole.items()}

@@ -148,7 +148,7 @@ struct InquiryData {
     private static func characteristics(_ unit: LogicalUnit) -> BlockDeviceCharacteristics {
         var page = BlockDeviceCharacteristics()
         if unit.features.isSolidState { page.rotation = .nonRotating }
-        page.readsAfterBlockErase = SanitizeCommands.canErase(unit)
+        page.readsAfterBlockErase = !unit.isProtected && SanitizeCommands.canErase(unit)
         return page
     }
 
