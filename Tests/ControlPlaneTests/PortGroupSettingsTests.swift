@@ -6,7 +6,7 @@ import SCSI
 import TargetCore
 import Testing
 
-@Suite("Target port groups in the configuration, and at the control socket", .serialized)
+@Suite("Target port groups in the configuration")
 struct PortGroupSettingsTests {
     private static let base = """
         devices: {d: {backstore: ram/1M}}
@@ -52,41 +52,5 @@ struct PortGroupSettingsTests {
         ])
     func refused(text: String, expected: String) {
         #expect(throws: Failure.usage(expected)) { try ConfigurationFile.parse(Self.base + text, file: "m.yaml") }
-    }
-
-    private struct Source: StatusSource {
-        let portGroups: [PortGroupReport]
-        func report() async -> ServerReport { ServerReport() }
-        func statistics(_ purpose: StatisticsPurpose) async -> StatisticsReport { StatisticsReport() }
-
-        func change(_ change: PortGroupChange) -> [PortGroupReport] {
-            portGroups.filter { $0.group == change.group && $0.device == change.device ?? $0.device }.map {
-                var group = $0
-                group.state = change.state
-                return group
-            }
-        }
-    }
-
-    @Test("A client lists groups, changes one, and is told when there is none")
-    func control() async throws {
-        let json = #"[{"device":"a b&c","group":2,"state":"standby","preferred":true,"ports":[1,2]}]"#
-        let groups = try JSONDecoder().decode([PortGroupReport].self, from: Data(json.utf8))
-        let folder = "/tmp/martlet-\(UUID().uuidString.prefix(8))"
-        let path = "\(folder)/control"
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let listeners = try await ControlListeners.start(
-            controlPath: path, metrics: nil, source: Source(portGroups: groups), diagnostics: .silent)
-        let client = ControlClient(path: path)
-        #expect(throws: Never.self) {
-            #expect(try client.portGroups() == groups)
-            let change = try PortGroupChange(group: 2, state: "active/optimized", device: "a b&c")
-            #expect(try client.change(change).map(\.state) == ["active/optimized"])
-        }
-        #expect(throws: Failure.self) { try client.change(PortGroupChange(group: 3, state: "standby")) }
-        #expect(throws: Failure.self) { try client.change(PortGroupChange(group: 2, state: "standby", device: "x")) }
-        await listeners.stop()
-        #expect(throws: Failure.self) { try PortGroupChange(group: 2, state: "asleep") }
-        #expect(throws: Failure.self) { try PortGroupChange(group: 0, state: "standby") }
     }
 }
