@@ -37,6 +37,18 @@ extension SCSITask {
         respond([UInt8](allocationLength: plan.toInitiator, writing: body))
     }
 
+    /// The same, of an answer that `body` may refuse: then nothing is answered.
+    func respond(
+        checking body: (inout ParameterDataWriter) throws(SenseData) -> Void
+    ) throws(SenseData) -> CommandDescriptor.Step {
+        var refusal: SenseData?
+        let step = respond { writer in
+            do throws(SenseData) { try body(&writer) } catch { refusal = error }
+        }
+        if let refusal { throw refusal }
+        return step
+    }
+
     /// The parameter list of `byteCount` bytes. Throws when fewer came: half a list is not looked at.
     func parameterList(_ byteCount: Int) throws(SenseData) -> [UInt8] {
         guard receivedByteCount >= byteCount else { throw .parameterListLengthError }

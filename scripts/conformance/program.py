@@ -98,8 +98,7 @@ def list_tests():
 def run_family(family, tests, urls):
     """{FAMILY.TEST: Outcome}. One process for all: some tests fail when those before them did not run."""
     status, output = start(["--test", f"ALL.{family}", *urls], FAMILY_LIMIT_SECONDS)
-    _, *parts = re.split(r"^ *Test: (\S+) \.\.\.", output, flags=re.MULTILINE)
-    said = {f"{family}.{name}": text for name, text in zip(parts[::2], parts[1::2])}
+    said = {f"{family}.{name}": text for name, text in named_parts(r"^ *Test: (\S+) \.\.\.", output)}
     last = output.strip().splitlines()[-1:]
     ending = f"no end in {FAMILY_LIMIT_SECONDS} s" if status is None else f"ended with status {status}"
     outcomes = {test: outcome_of(said[test]) if test in said else Outcome("failed", [ending, *last]) for test in tests}
@@ -120,18 +119,32 @@ def outcome_of(text):
     return Outcome("skipped", skips) if skips else Outcome("passed")
 
 
-def run_group(group, urls, expected):
-    """A whole group in one process: a sentence on what failed, or None, and how many tests ran. `expected`: how many
-    tests of the group no target can pass in this set-up."""
+def run_group(group, urls, elsewhere):
+    """A whole group in one process: a sentence on what failed, or None, and how many tests count. `elsewhere`: the
+    tests, as FAMILY.TEST, that no target can pass in this set-up; they may fail."""
     started = time.monotonic()
     status, output = start(["--test", group, *urls], GROUP_LIMIT_SECONDS)
     ran = counts(output)
     if status is None or ran is None:
         return f"no end after {time.monotonic() - started:.0f} s", 0
-    failures = found(r"\[FAILED\]\s*(.+)", output)
-    if ran[1] <= expected and (status == 0 or expected):
-        return None, ran[0] - ran[1]
-    return "; ".join(failures) or f"exit status {status}", ran[0]
+    failed = {}
+    for family, text in named_parts(r"^ *Suite: (\S+)", output):
+        for test, said in named_parts(r"^ *Test: (\S+) \.\.\.", text):
+            outcome = outcome_of(said)
+            if outcome.verdict == "failed":
+                failed[f"{family}.{test}"] = outcome
+    if len(failed) != ran[1]:
+        return f"{ran[1]} tests failed, and {len(failed)} have a name", ran[0]
+    wrong = [f"{test}: {'; '.join(outcome.reasons)}" for test, outcome in failed.items() if test not in elsewhere]
+    if not failed and status != 0:
+        wrong.append(f"exit status {status}")
+    return "; ".join(wrong) or None, ran[0] - len(elsewhere)
+
+
+def named_parts(heading, output):
+    """[(name, text)]: what stands behind each line with a name, up to the next."""
+    _, *parts = re.split(heading, output, flags=re.MULTILINE)
+    return list(zip(parts[::2], parts[1::2]))
 
 
 def refuses_to_start(url):

@@ -49,7 +49,7 @@ def is_wanted(test, setup, only):
 
 
 def run_group(martlet, setup, group, tests, only):
-    elsewhere = sum(1 for test in tests if not is_wanted(test, setup, only))
+    elsewhere = {test for test in tests if not is_wanted(test, setup, only)}
     with tempfile.TemporaryDirectory(prefix="martlet-conformance-") as folder:
         server = program.Server(martlet, setup["unit"], setup.get("paths", 1), folder)
         with server:

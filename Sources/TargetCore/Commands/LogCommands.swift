@@ -30,16 +30,9 @@ enum LogCommands {
     @Sendable
     private static func sense(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let pages = nexus.unit.logPages
-        var refusal: SenseData?
-        let step = task.respond { writer in
-            do throws(SenseData) {
-                try pages.write(LogSenseRequest(task.cdb), to: &writer)
-            } catch {
-                refusal = error
-            }
-        }
-        if let refusal { throw refusal }
-        return step
+        return try task.respond(checking: { writer throws(SenseData) in
+            try pages.write(LogSenseRequest(task.cdb), to: &writer)
+        })
     }
 
     @Sendable

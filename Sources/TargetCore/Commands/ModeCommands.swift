@@ -40,16 +40,9 @@ enum ModeCommands {
         let data = ModeParameterData(
             pages: pages(of: unit), blockDescriptor: medium(of: unit), isWriteProtected: unit.isWriteProtected,
             supportsDPOAndFUA: unit.canForceUnitAccess)
-        var refusal: SenseData?
-        let step = task.respond { writer in
-            do throws(SenseData) {
-                try data.write(ModeSenseRequest(task.cdb), to: &writer)
-            } catch {
-                refusal = error
-            }
-        }
-        if let refusal { throw refusal }
-        return step
+        return try task.respond(checking: { writer throws(SenseData) in
+            try data.write(ModeSenseRequest(task.cdb), to: &writer)
+        })
     }
 
     /// With SP all that can be saved is saved before anything changes (SPC-4 6.11). When WCE goes from one to zero, what
