@@ -5,7 +5,9 @@ internal import SCSI
 
 /// What the target tells unasked (RFC 7143 11.9).
 extension ISCSIConnection {
-    func sendAsyncMessage(_ event: AsyncEvent, lun: LogicalUnitNumber = LogicalUnitNumber(rawValue: 0), data: [UInt8] = []) {
+    func sendAsyncMessage(
+        _ event: AsyncEvent, lun: LogicalUnitNumber = LogicalUnitNumber(rawValue: 0), data: [UInt8] = []
+    ) {
         guard phase == .fullFeature else { return }
         enqueue(
             Outbox.ControlPDU(advancesStatSN: true, data: data) { numbers in

@@ -70,7 +70,11 @@ extension ISCSIConnection {
     // MARK: Reject (RFC 7143 11.17)
 
     func reject(_ pdu: ReceivedPDU, _ reason: RejectReason) {
-        let header = pdu.headerCopy
+        reject(header: pdu.headerCopy, reason)
+    }
+
+    /// `header`: of the PDU that is rejected.
+    func reject(header: [UInt8], _ reason: RejectReason) {
         enqueue(
             Outbox.ControlPDU(advancesStatSN: true, data: header) { numbers in
                 RejectPDU(reason: reason, numbers: numbers, dataSegmentLength: UInt32(header.count))

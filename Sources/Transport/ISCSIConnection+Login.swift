@@ -7,8 +7,11 @@ internal import TargetCore
 extension ISCSIConnection {
     func beginLogin() {
         let configuration = context.server.configuration
+        var offered = LocalParameters()
+        offered.session.maxConnections = configuration.sessionConnectionLimit
+        offered.session.errorRecoveryLevel = configuration.errorRecoveryLevel
         loginMachine = LoginStateMachine(
-            portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
+            portalGroupTag: configuration.portalGroupTag, offered: offered,
             commandWindowDepth: configuration.commandWindowDepth,
             directory: TargetDirectory(server: context.server))
     }
@@ -144,6 +147,11 @@ extension ISCSIConnection {
         framer.hasDataDigest = parameters.hasDataDigest
         framer.maxDataSegmentLength = parameters.maxReceiveDataSegmentLength
         connectionIdentifier = outcome.cid
+        acknowledgedStatSN = statSN
+        if sessionParameters.errorRecoveryLevel > 0, outcome.kind != .discovery {
+            retention = StatusRetention()
+            tracksStatus = true
+        }
         phase = .fullFeature
         context.totals.loginCount += 1
         drive(.loginSucceeded)

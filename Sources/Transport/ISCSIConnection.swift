@@ -40,6 +40,14 @@ internal import TargetCore
     }
     /// Of `order`.
     private(set) var orderContents: UnsafeMutablePointer<CommandOrder.Contents>
+    /// What may have to be sent again; nil at error recovery level 0.
+    var retention: StatusRetention?
+    /// ExpStatSN is looked at: responses are kept, or the order among several connections matters.
+    var tracksStatus = false
+    /// Answers before this StatSN have been acknowledged.
+    var acknowledgedStatSN: UInt32 = 0
+    /// Nothing is sent while a response fence stands on another connection of the session.
+    var isFenced = false
     /// The session that it is about to join.
     var joining: ISCSISession?
     /// How it leaves its session.
@@ -159,7 +167,8 @@ internal import TargetCore
 
     /// Receives or not, as things stand.
     func updateInterest() {
-        stream?.isReceiving = (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped
+        stream?.isReceiving =
+            (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped
             && !isGapPaused
     }
 
@@ -242,6 +251,8 @@ internal import TargetCore
         // From here on the kernel writes into no command's buffer.
         stream?.close()
         stream = nil
+        // Of a data segment that has not come whole nobody knows what is right.
+        if let segment, !segment.placement.isEmpty { segment.task?.use { $0.write?.lose(segment.placement) } }
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()

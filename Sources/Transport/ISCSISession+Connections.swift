@@ -42,6 +42,9 @@ extension ISCSISession {
         if connections.isEmpty { context.keepNoMore(self) }
         connections.append(connection)
         connection.session = self
+        if hasSeveralConnections {
+            for each in connections { each.tracksStatus = true }
+        }
     }
 
     /// A login of another loop that belongs here: its connection moves to this one.
@@ -88,6 +91,7 @@ extension ISCSISession {
     func connectionEnded(_ connection: ISCSIConnection) {
         connections.removeAll { $0 === connection }
         connection.held.forget(connection)
+        fenceLost(connection)
         let keeps = !isEnding && connection.leave != .loggedOut && retentionMilliseconds > 0
         for task in tasks where task.connection?.refers(to: connection) ?? false { task.loseConnection() }
         if isEnding {
@@ -127,7 +131,8 @@ extension ISCSISession {
 
     private func restartRetention(_ departure: Departure) {
         departure.timer.map(context.loop.cancel)
-        departure.timer = context.loop.schedule(afterMilliseconds: retentionMilliseconds) { [weak self, weak departure] in
+        departure.timer = context.loop.schedule(afterMilliseconds: retentionMilliseconds) {
+            [weak self, weak departure] in
             guard let self, let departure else { return }
             departure.timer = nil
             departures.removeAll { $0 === departure }

@@ -23,6 +23,8 @@ internal import TargetCore
     var machine = SessionStateMachine()
     /// Connections that are about to join: their logins are good.
     var joining: [ISCSIConnection] = []
+    /// Response fences, the first of them in force.
+    var fences: [ResponseFence] = []
     /// All of it ends: no connection joins any more.
     var isEnding = false
     private var nexusHolder: ITNexus!
@@ -37,6 +39,8 @@ internal import TargetCore
     private var isTurnPlanned = false
     private var idleActions: [() -> Void] = []
     private(set) var isQuiet = false
+    /// Commands that have come.
+    var commandCount: UInt64 = 0
     var quietActions: [() -> Void] = []
     private var hasLostNexus = false
     /// Names the session in samples, and its target by its position.
@@ -71,7 +75,9 @@ internal import TargetCore
             loop: context.mailbox, port: self)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
-        handle.attach { reason, done in unsafe session.terminate(reason: reason, done) } join: { handover in
+        handle.attach { reason, done in
+            unsafe session.terminate(reason: reason, done)
+        } join: { handover in
             unsafe session.join(handover)
         }
     }
@@ -99,10 +105,24 @@ internal import TargetCore
         if let task = freeTasks.popLast() { return task }
         // Twice the window: those under way, and those whose response the peer has not taken yet.
         let limit = 2 * Int(context.server.configuration.commandWindowDepth) + Self.immediateCommandLimit
-        guard tasks.count < limit else { return nil }
+        guard tasks.count < limit else { return takeRetainedTask() }
         let task = context.takeSpareTask(for: self, index: UInt32(tasks.count))
         tasks.append(task)
         return Borrowed(task)
+    }
+
+    /// All tasks are in use, some of them only so that their responses can be sent again: the oldest of these goes.
+    private func takeRetainedTask() -> Borrowed<ISCSITask>? {
+        for connection in connections {
+            while freeTasks.isEmpty, connection.shedRetained() {}
+        }
+        return freeTasks.popLast()
+    }
+
+    /// The newest command of this tag: an older one may still wait for the acknowledgement of its status.
+    func task(initiatorTaskTag: UInt32, where matches: (ISCSITask) -> Bool) -> ISCSITask? {
+        tasks.filter { $0.phase != .free && $0.initiatorTaskTag == initiatorTaskTag && matches($0) }
+            .max { $0.sequence < $1.sequence }
     }
 
     func task(targetTransferTag: UInt32) -> Borrowed<ISCSITask>? {
@@ -218,6 +238,7 @@ internal import TargetCore
         guard !hasLostNexus else { return }
         hasLostNexus = true
         isEnding = true
+        _ = machine.handle(.sessionClosed)
         idleActions = []
         memoryWaiters = []
         order.forgetWaits()
