@@ -62,6 +62,8 @@ public struct StatusReport: Codable, Equatable, Sendable {
     /// For people: what was placed on NUMA nodes and processors, and why nothing was.
     public var placement = ""
     public var loops: [LoopReport] = []
+    /// Nil: no name server is configured.
+    public var isns: ISNSReport?
 
     public init() {}
 }
