@@ -56,7 +56,7 @@ extension ISCSIConnection {
     private func begin(
         _ task: ISCSITask, _ pdu: SCSICommandPDU, _ received: ReceivedPDU, _ session: ISCSISession
     ) throws(PDUError) -> DataSegment {
-        task.begin(pdu)
+        task.begin(pdu, on: self)
         task.scsi.allowsMappedData = !framer.hasDataDigest
         // What it changes must not show in the data of commands before it.
         if pdu.attribute == SCSICommandPDU.Attribute.ordered { session.settleMappedReads() }
@@ -70,7 +70,7 @@ extension ISCSIConnection {
                 task.write = try WriteTransfer(
                     expectedLength: task.expectedFromInitiator, wanted: wanted,
                     immediateByteCount: received.frame.dataByteCount, unsolicitedFollows: !pdu.isFinal,
-                    parameters: session.parameters.session)
+                    parameters: session.parameters)
             }
         } catch {
             // The peer broke the rules of data transfer: the command never was.
@@ -85,7 +85,7 @@ extension ISCSIConnection {
         }
         if acceptance == .accepted {
             let hasEarly = pdu.writes && (received.frame.dataByteCount > 0 || !pdu.isFinal)
-            let early = hasEarly ? min(wanted, session.parameters.session.firstBurstLength) : 0
+            let early = hasEarly ? min(wanted, session.parameters.firstBurstLength) : 0
             session.leaseBuffer(for: task, earlyByteCount: early)
         }
         return DataSegment(
@@ -121,7 +121,8 @@ extension ISCSIConnection {
     private func dataOut(
         _ received: ReceivedPDU, _ pdu: DataOutPDU, for task: ISCSITask
     ) throws(PDUError) -> DataSegment {
-        guard task.initiatorTaskTag == pdu.initiatorTaskTag,
+        // Data come by the connection of their command (RFC 7143 4.2.5.1).
+        guard task.initiatorTaskTag == pdu.initiatorTaskTag, task.connection?.refers(to: self) ?? false,
             task.phase == .gathering || task.phase == .draining
         else { return DataSegment(forgetting: received.frame) }
         // Solicited data have been asked for only after the whole buffer was leased.
@@ -180,13 +181,6 @@ extension ISCSIConnection {
             case .protocolServiceCRCError: .protocolServiceCRCError
             }
         session?.nexus.object.fail(task.scsi, sense)
-    }
-
-    /// A task that the core does not know any more ends without an answer.
-    func drop(_ task: ISCSITask) {
-        forget(task)
-        window.commandEnded()
-        session?.release(task)
     }
 
     /// The task's buffer is now at `target`; data on their way to it follow.

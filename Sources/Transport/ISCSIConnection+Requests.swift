@@ -10,6 +10,10 @@ extension ISCSIConnection {
         if phase == .login { return try handleLogin(pdu) }
         // Also after a request that is refused: its number may have closed a gap.
         defer { deliverHeld() }
+        try handleOne(pdu, dataDigestMatches: dataDigestMatches)
+    }
+
+    private func handleOne(_ pdu: ReceivedPDU, dataDigestMatches: Bool) throws(PDUError) {
         guard let opcode = pdu.opcode else { throw .reject(.commandNotSupported) }
         switch opcode {
         case .scsiCommand, .dataOut:
@@ -52,10 +56,8 @@ extension ISCSIConnection {
         if opcode == .dataOut {
             if held.holds(initiatorTaskTag: pdu.initiatorTaskTag) {
                 let copy = HeldRequests.HeldPDU(pdu, dataDigestMatches: dataDigestMatches)
-                guard held.hold(dataOutFor: pdu.initiatorTaskTag, copy) else {
-                    throw .dropConnection(.tooMuchHeld)
-                }
-                return
+                held.hold(dataOutFor: pdu.initiatorTaskTag, copy)
+                return waitForGap()
             }
         } else if !pdu.isImmediate && pdu.cmdSN != window.expCmdSN {
             var ahead = window
@@ -73,25 +75,53 @@ extension ISCSIConnection {
 
     private func hold(_ pdu: ReceivedPDU, _ dataDigestMatches: Bool = true) {
         let copy = HeldRequests.HeldPDU(pdu, dataDigestMatches: dataDigestMatches)
-        guard held.hold(cmdSN: pdu.cmdSN, initiatorTaskTag: pdu.initiatorTaskTag, copy) else {
+        held.hold(cmdSN: pdu.cmdSN, initiatorTaskTag: pdu.initiatorTaskTag, of: self, copy)
+        waitForGap()
+    }
+
+    /// Enough is held: another connection must bring what is missing first. If there is none, the peer is wrong.
+    private func waitForGap() {
+        guard held.isFull else { return }
+        guard session?.hasSeveralConnections ?? false else {
             return close(reason: "it sent too much ahead of a missing command", isPeersFault: true)
         }
+        isGapPaused = true
+        updateInterest()
+    }
+
+    func resumeAfterGap() {
+        guard isGapPaused, !held.isFull, phase != .closed else { return }
+        isGapPaused = false
+        updateInterest()
+        if !input.isEmpty { planWorkOff() }
     }
 
     /// The gap before held requests may have closed.
     func deliverHeld() {
-        while !held.isEmpty, phase == .fullFeature, !isReadStopped, let pdus = held.take(cmdSN: window.expCmdSN) {
+        if hasOrderWaits { order.endWaits() }
+        guard !held.isEmpty, phase == .fullFeature, !isReadStopped else { return }
+        while let taken = held.take(cmdSN: window.expCmdSN) {
             // A number without a request: its command was aborted before it came.
-            if pdus.isEmpty { _ = window.receive(cmdSN: window.expCmdSN, isImmediate: false) }
-            for each in pdus {
-                unsafe each.bytes.withUnsafeBytes { bytes in
-                    let pdu = unsafe ReceivedPDU(frame: each.frame, bytes: bytes)
-                    do throws(PDUError) {
-                        try handle(pdu, dataDigestMatches: each.dataDigestMatches)
-                    } catch {
-                        failed(pdu, error)
-                    }
-                }
+            guard let connection = taken.connection else {
+                _ = window.receive(cmdSN: window.expCmdSN, isImmediate: false)
+                continue
+            }
+            // What it brought has never come: the initiator may send it again by another connection.
+            guard connection.phase == .fullFeature, !connection.isReadStopped else { continue }
+            for pdu in taken.pdus { connection.handleHeld(pdu) }
+        }
+        if hasOrderWaits { order.endWaits() }
+        session?.resumeAfterGap()
+    }
+
+    private func handleHeld(_ held: HeldRequests.HeldPDU) {
+        guard phase == .fullFeature else { return }
+        unsafe held.bytes.withUnsafeBytes { bytes in
+            let pdu = unsafe ReceivedPDU(frame: held.frame, bytes: bytes)
+            do throws(PDUError) {
+                try handleOne(pdu, dataDigestMatches: held.dataDigestMatches)
+            } catch {
+                failed(pdu, error)
             }
         }
     }

@@ -22,6 +22,11 @@ final class ISCSITask: SendOwner {
     let scsi: SCSITask
     /// Keeps its tasks until it is quiet; never asked for after that.
     private(set) var session: Borrowed<ISCSISession>
+    /// The connection that the command belongs to (RFC 7143 4.2.5, connection allegiance): its data and its status go
+    /// there and nowhere else. Nil once that has gone.
+    var connection: Borrowed<ISCSIConnection>?
+    /// CID of that connection, also when it has gone.
+    private(set) var cid: UInt16 = 0
     /// Names the task in its R2Ts: the position in the session's table, and above it a count of the commands that the
     /// position has had, so that data for an aborted command cannot reach its successor.
     private(set) var targetTransferTag: UInt32
@@ -75,7 +80,9 @@ final class ISCSITask: SendOwner {
     }
 
     /// Takes over a command.
-    func begin(_ pdu: SCSICommandPDU) {
+    func begin(_ pdu: SCSICommandPDU, on connection: ISCSIConnection) {
+        self.connection = Borrowed(connection)
+        cid = connection.connectionIdentifier
         isInOutbox = false
         waitsForMemory = false
         write = nil
@@ -109,6 +116,12 @@ final class ISCSITask: SendOwner {
         case SCSICommandPDU.Attribute.aca: .aca
         default: .simple
         }
+    }
+
+    /// Its connection has gone: nothing of it is queued there any more.
+    func loseConnection() {
+        connection = nil
+        isInOutbox = false
     }
 
     /// The task has ended: what it moved, against what the initiator expected, and its data cut in pieces.

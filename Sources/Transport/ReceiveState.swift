@@ -24,6 +24,8 @@ internal import TargetCore
         return unsafe UnsafeRawBufferPointer(start: base + start, count: byteCount)
     }
 
+    func copy() -> [UInt8] { unsafe Array(bytes) }
+
     /// Works on `batch` itself, until `keepRest`. Only while empty.
     mutating func lend(_ batch: UnsafeRawBufferPointer) {
         precondition(isEmpty)
