@@ -2,6 +2,7 @@
 
 internal import EventLoop
 internal import Logging
+internal import Synchronization
 
 extension RunningServer {
     /// Begins to register with the name server that the configuration names, if it names one.

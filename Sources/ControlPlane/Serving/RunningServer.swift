@@ -55,6 +55,7 @@ final class RunningServer: StatusSource {
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
         settings.taskManagementTimeoutMilliseconds = UInt64(configuration.abortSeconds) * 1000
+        configuration.limits.apply(to: &settings)
         stopLimit.shorten(&settings.stopTimeoutMilliseconds)
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval

@@ -53,6 +53,7 @@ extension Trait where Self == ConditionTrait {
     /// Skips a test, in words, on a machine without the programs that it runs.
     static func needs(_ programs: Program...) -> Self {
         let missing = programs.filter { $0.path == nil }.map(\.rawValue).joined(separator: ", ")
-        return .enabled(if: missing.isEmpty, "\(missing) is not installed; make test and make interop install what they need")
+        return .enabled(
+            if: missing.isEmpty, "\(missing) is not installed; make test and make interop install what they need")
     }
 }
