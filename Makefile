@@ -17,7 +17,7 @@ help:
 	@echo "make test      check the style, build, and run every test"
 	@echo "make conformance  run libiscsi's suite against every kind of LUN, and write docs/conformance.md"
 	@echo "make handler-sources  compile tcmu-runner's own handlers against our headers, and serve them"
-	@echo "make interop   start a Ceph of one node and an iSNS server, run the tests that need them, and remove them"
+	@echo "make interop   test with Ceph, an iSNS server and Linux in a virtual machine; write docs/interop.md"
 	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
 	@echo "make bench     measure against the floor and tgt, and write docs/performance.md; BENCH_FLAGS=--quick tries it"
 	@echo "make soak      the concurrency tests, for longer"
@@ -50,6 +50,7 @@ interop: test-programs
 	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && rig="$$(scripts/ceph-rig up)" && \
 	    env MARTLET_TCMU_HANDLERS="$$handlers" "MARTLET_$$rig" \
 	    swift test $(RELEASE) --skip-build --disable-xctest --filter 'Ceph|ISNSServer' $(TEST_FLAGS)
+	scripts/vm-rig/interop.py "$(BUILD)/bin/martlet" $(or $(INTEROP_FLAGS),--document docs/interop.md)
 
 soak: export MARTLET_SOAK := 1
 soak: test-programs

@@ -32,8 +32,9 @@ ABSENCE_SECONDS = 4
 BEGIN = "<!-- make interop writes from here -->"
 END = "<!-- to here -->"
 
-# Targets with CHAP: (algorithm as open-iscsi names it, whether the initiator asks for the target's name too).
-CHAP = []
+# CHAP's algorithms, as open-iscsi names them; each is tried one-way and mutual. Empty: the server has none.
+CHAP_ALGORITHMS = []
+CHAP_USERS = {"user": ("guest", "a secret for guest"), "mutual": ("martlet", "a secret of martlet")}
 
 WORDS = {
     "prepare": "the guest's daemons run",
@@ -53,7 +54,10 @@ def words(name):
         _, header, data = name.split("-")
         return f"HeaderDigest {header}, DataDigest {data}: negotiated, 4 MiB written, read and compared"
     if name.startswith("chap-"):
-        return f"CHAP {name.removeprefix('chap-')}: login with the right secret, refusal of a wrong one"
+        algorithm = name.removeprefix("chap-").removesuffix("-mutual")
+        if name.endswith("-mutual"):
+            return f"CHAP with {algorithm}, mutual"
+        return f"CHAP with {algorithm}: login with the right secret, refusal of a wrong one"
     return WORDS.get(name, name)
 
 
@@ -74,9 +78,22 @@ class Server:
             f"  - {{listen: \"127.0.0.1:{port}\", advertise: \"{GUEST_VIEW}:{port}\"}}\n" for port in self.ports)
         (folder / "martlet.yaml").write_text(
             f"portals:\n{portals}devices:\n"
-            f"  disk: {{backstore: \"file/{folder}/disk.img\", size: {DISK_MEGABYTES}M}}\n"
-            f"targets:\n  {TARGET}:\n    luns: {{0: disk}}\n")
+            f"  disk: {{backstore: \"file/{folder}/disk.img\", size: {DISK_MEGABYTES}M}}\n  memory: {{backstore: ram/1M}}\n"
+            f"targets:\n  {TARGET}:\n    luns: {{0: disk}}\n{self._authenticated_targets()}")
         self._command = [martlet, "serve", "--config", folder / "martlet.yaml", "--state-dir", folder / "state"]
+
+    def _authenticated_targets(self):
+        """Sections of the targets NAME:chap and NAME:chap-mutual; their secrets are files."""
+        if not CHAP_ALGORITHMS:
+            return ""
+        for name, (_, secret) in CHAP_USERS.items():
+            path = self._folder / f"{name}.secret"
+            path.touch(mode=0o600)
+            path.write_text(secret.replace(" ", "-"))
+        one = f"method: chap, user: {CHAP_USERS['user'][0]}, secret-file: \"{self._folder}/user.secret\""
+        other = f"mutual: {{user: {CHAP_USERS['mutual'][0]}, secret-file: \"{self._folder}/mutual.secret\"}}"
+        return (f"  {TARGET}.chap:\n    luns: {{0: memory}}\n    auth: {{{one}}}\n"
+                f"  {TARGET}.chap-mutual:\n    luns: {{0: memory}}\n    auth: {{{one}, {other}}}\n")
 
     def start(self):
         with open(self._folder / "server.log", "ab") as log:
@@ -98,8 +115,16 @@ class Server:
             self.kill()
 
 
+def chap_lines():
+    (user, secret), (other, proof) = [(name, text.replace(" ", "-")) for name, text in CHAP_USERS.values()]
+    for algorithm in CHAP_ALGORITHMS:
+        yield f"{TARGET}.chap {algorithm} {user} {secret}"
+        yield f"{TARGET}.chap-mutual {algorithm} {user} {secret} {other} {proof}"
+
+
 def script(server):
-    values = {"host": GUEST_VIEW, "ports": " ".join(map(str, server.ports)), "target": TARGET, "chap": "",
+    values = {"host": GUEST_VIEW, "ports": " ".join(map(str, server.ports)), "target": TARGET,
+              "chap": "\n".join(chap_lines()),
               "megabytes": MEGABYTES, "replacement": REPLACEMENT_SECONDS}
     settings = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
     return settings + (image.HERE / "guest/initiator.sh").read_text()

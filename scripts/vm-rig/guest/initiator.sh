@@ -3,7 +3,7 @@
 #   host            the host's address as the guest sees it
 #   ports           the portals' ports
 #   target          the target without authentication
-#   chap            lines "TARGET ALGORITHM USER SECRET [USER-IN SECRET-IN]", or empty
+#   chap            lines "TARGET ALGORITHM USER SECRET [TARGET'S-USER TARGET'S-SECRET]", or none
 #   megabytes       what fio writes
 #   replacement     node.session.timeo.replacement_timeout, seconds
 # Each check says "@@ begin NAME", then "@@ pass NAME SECONDS [NOTE]" or "@@ fail NAME SECONDS".
@@ -107,7 +107,7 @@ chap_login() { # chap_login TARGET ALGORITHM USER SECRET [USER-IN SECRET-IN]
     log_in && log_out
     local status=$?
     # And not with another secret.
-    if [ $status = 0 ]; then
+    if [ $status = 0 ] && [ -z "${5:-}" ]; then
         node -o update -n node.session.auth.password -v "not-the-$4"
         node --login && status=1
     fi
