@@ -81,6 +81,7 @@ let package = Package(
 
         // Level 2: pure machines, the loop, the authors' kit.
         .target(name: "ISCSI", dependencies: ["SCSI", "CDigest"], swiftSettings: strict),
+        .target(name: "ISNS", swiftSettings: strict),
         .target(name: "TargetCore", dependencies: ["SCSI"], swiftSettings: strict + dataPath),
         .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict + dataPath),
         .target(name: "HandlerKit", dependencies: ["HandlerABI"], swiftSettings: strict),
@@ -115,7 +116,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux",
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "ISNS", "TargetCore", "SCSI", "CLinux",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -149,6 +150,7 @@ let package = Package(
         // Tests, in the same order.
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
+        .testTarget(name: "ISNSTests", dependencies: ["ISNS"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
         .target(
             name: "PluginStore", dependencies: ["HandlerKit"], path: "Tests/Plugins/Store", swiftSettings: tests),
@@ -175,7 +177,7 @@ let package = Package(
             name: "HandlerCheckTests", dependencies: ["HandlerConformance", "QcowImage"], exclude: ["Faults"],
             swiftSettings: tests),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore", "SCSI"],
+            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "ISNS", "Transport", "TargetCore", "SCSI"],
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),

@@ -58,7 +58,8 @@ extension ISCSIConnection {
             initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName,
             portalGroupTag: context.server.configuration.portalGroupTag)
         switch directory.claim(
-            name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox)
+            name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox,
+            targetLimit: context.server.configuration.targetSessionLimit)
         {
         case .fresh(let handle):
             finishLogin(outcome, handle: handle, name: name)
@@ -68,6 +69,9 @@ extension ISCSIConnection {
             handOver(outcome, to: handle)
         case .doesNotExist:
             refuse(.sessionDoesNotExist)
+        case .tooMany:
+            context.server.admission.countRefusedSession()
+            refuse(.outOfResources)
         case .exhausted:
             refuse(.outOfResources)
         }
@@ -154,6 +158,7 @@ extension ISCSIConnection {
         }
         phase = .fullFeature
         context.totals.loginCount += 1
+        context.loggedIn(self)
         drive(.loginSucceeded)
     }
 
@@ -174,7 +179,7 @@ extension ISCSIConnection {
         phase = .establishing
         let handover = LoginHandover(
             descriptor: releaseSocket(), machine: machine, connectionMachine: self.machine, outcome: outcome,
-            input: input.copy())
+            input: input.copy(), ticket: ticket)
         let mailbox = context.mailbox
         nonisolated(unsafe) let context = context
         handle.join(handover) { handover in

@@ -101,6 +101,8 @@ internal import TargetCore
     var connectionIdentifier: UInt16 = 0
     /// A discovery session has a TSIH too.
     var discoveryHandle: SessionHandle?
+    /// In the ledger of connections.
+    var ticket: UInt64 = 0
     private(set) var closingReason = "the peer was told to go"
 
     init(socket: Socket, context: LoopContext) {
@@ -121,6 +123,7 @@ internal import TargetCore
         self.init(socket: handover.takeSocket(), context: context)
         loginMachine = handover.machine
         machine = handover.connectionMachine
+        ticket = handover.ticket
         phase = .establishing
         unsafe handover.input.withUnsafeBytes { unsafe input.append($0, pool: context.pool) }
     }

@@ -13,16 +13,19 @@ final class LoginHandover: @unchecked Sendable {
     let outcome: LoginOutcome
     /// What had been received behind the last Login Request.
     let input: [UInt8]
+    /// In the ledger of connections.
+    let ticket: UInt64
 
     init(
         descriptor: CInt, machine: LoginStateMachine, connectionMachine: ConnectionStateMachine,
-        outcome: LoginOutcome, input: [UInt8]
+        outcome: LoginOutcome, input: [UInt8], ticket: UInt64
     ) {
         self.descriptor = descriptor
         self.machine = machine
         self.connectionMachine = connectionMachine
         self.outcome = outcome
         self.input = input
+        self.ticket = ticket
     }
 
     /// Once: the socket belongs to the caller.

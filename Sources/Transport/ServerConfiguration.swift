@@ -28,6 +28,15 @@ public struct ISCSIServerConfiguration: Sendable {
     public var sessionBufferByteCount = 64 << 20
     /// Connections of the whole server, logged in or not; more are closed at once.
     public var connectionLimit = 4096
+    /// Connections of one peer address (an IPv6 network of 64 bits is one); more are closed at once.
+    public var addressConnectionLimit = 2048
+    /// Connections of the whole server that have not logged in; more have the oldest of the address with most of them
+    /// closed.
+    public var halfOpenLimit = 1024
+    /// The same of one peer address; more have its oldest closed.
+    public var addressHalfOpenLimit = 512
+    /// Sessions of one target; more are refused with login status 0302h.
+    public var targetSessionLimit = 2048
     /// Bytes of finished responses that a connection may owe its peer before it stops taking requests.
     public var highWaterByteCount = 16 << 20
     /// Bytes of owed responses below which it takes requests again.

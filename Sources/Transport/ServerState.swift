@@ -16,7 +16,7 @@ final class ServerState: Sendable {
     private let boundPortals = Mutex<[PortalAddress]>([])
     /// The name of the poller that the first loop made.
     private let poller = Mutex<String?>(nil)
-    private let connectionCount = Atomic<Int>(0)
+    let admission: AdmissionControl
     private let sessionCount = Atomic<UInt64>(0)
 
     init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
@@ -24,6 +24,11 @@ final class ServerState: Sendable {
         targetNames = targets.map(\.name)
         self.targets = Dictionary(targets.map { ($0.name, $0) }) { first, _ in first }
         self.diagnostics = diagnostics
+        admission = AdmissionControl(
+            AdmissionLimits(
+                connections: configuration.connectionLimit,
+                connectionsPerAddress: configuration.addressConnectionLimit, halfOpen: configuration.halfOpenLimit,
+                halfOpenPerAddress: configuration.addressHalfOpenLimit))
     }
 
     /// A loop has its poller. Why it is not the one that was asked for is said once, as it holds for all loops.
@@ -57,15 +62,6 @@ final class ServerState: Sendable {
         return result
     }
 
-    /// False when the server has all the connections that it takes.
-    func admitConnection() -> Bool {
-        if connectionCount.add(1, ordering: .relaxed).newValue <= configuration.connectionLimit { return true }
-        releaseConnection()
-        return false
-    }
-
     /// What statistics call a session: never used again, unlike its TSIH.
     func nextSessionNumber() -> UInt64 { sessionCount.add(1, ordering: .relaxed).newValue }
-
-    func releaseConnection() { connectionCount.subtract(1, ordering: .relaxed) }
 }

@@ -73,9 +73,17 @@ final class SessionHandle: Sendable {
 /// logout.
 final class SessionDirectory: Sendable {
     private struct State {
-        var byName: [SessionName: SessionHandle] = [:]
+        private(set) var byName: [SessionName: SessionHandle] = [:]
+        private(set) var countByTarget: [String: Int] = [:]
         var usedIdentifiers: Set<UInt16> = []
         var lastIdentifier: UInt16 = 0
+
+        mutating func put(_ handle: SessionHandle?, at name: SessionName) {
+            let change = (handle == nil ? 0 : 1) - (byName[name] == nil ? 0 : 1)
+            byName[name] = handle
+            let count = countByTarget[name.targetName, default: 0] + change
+            countByTarget[name.targetName] = count > 0 ? count : nil
+        }
     }
 
     enum Claim {
@@ -87,6 +95,8 @@ final class SessionDirectory: Sendable {
         case joins(SessionHandle)
         /// A TSIH was named that this initiator port has not (login status 020Ah).
         case doesNotExist
+        /// The target has all the sessions that it takes (login status 0302h).
+        case tooMany
         /// All 65,535 identifiers are in use (login status 0302h).
         case exhausted
     }
@@ -95,7 +105,8 @@ final class SessionDirectory: Sendable {
 
     /// `tsih` 0 asks for a new session; otherwise the connection is to join the session of that identifier.
     func claim(
-        _ name: SessionName, tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox
+        _ name: SessionName, tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox,
+        targetLimit: Int
     ) -> Claim {
         state.withLock { state in
             let old = state.byName[name]
@@ -103,9 +114,10 @@ final class SessionDirectory: Sendable {
                 guard let old, old.tsih == tsih else { return .doesNotExist }
                 return .joins(old)
             }
+            guard old != nil || state.countByTarget[name.targetName, default: 0] < targetLimit else { return .tooMany }
             guard let identifier = Self.nextIdentifier(&state) else { return .exhausted }
             let handle = SessionHandle(tsih: identifier, parameters: parameters, loop: loop)
-            state.byName[name] = handle
+            state.put(handle, at: name)
             return old.map { .replaces(old: $0, handle) } ?? .fresh(handle)
         }
     }
@@ -133,7 +145,7 @@ final class SessionDirectory: Sendable {
     /// The session of `handle` has ended, or was never established.
     func release(_ name: SessionName, _ handle: SessionHandle) {
         state.withLock { state in
-            if state.byName[name] === handle { state.byName[name] = nil }
+            if state.byName[name] === handle { state.put(nil, at: name) }
             state.usedIdentifiers.remove(handle.tsih)
         }
     }

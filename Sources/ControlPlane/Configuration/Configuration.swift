@@ -61,6 +61,9 @@ public struct Configuration: Equatable, Sendable {
     public var abortSeconds = ServeOptions.defaultAbortSeconds
     /// Paths of handlers that do not tell their generation, and which the operator vouches for.
     public var trustedHandlers: [String] = []
+    public var limits = LimitSettings()
+    /// Nil: no name server is told.
+    public var isns: ISNSSettings?
 
     public init() {}
 }

@@ -10,7 +10,7 @@ public enum ConfigurationFile {
     private static let maximumByteCount = 4 << 20
 
     private static let sections = [
-        "portals", "devices", "targets", "alua", "port-groups", "performance", "trusted-handlers",
+        "portals", "devices", "targets", "alua", "port-groups", "performance", "trusted-handlers", "isns", "limits",
     ]
     private static let portalKeys = ["listen", "advertise", "tag"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
@@ -63,6 +63,8 @@ public enum ConfigurationFile {
         if let trusted = entries["trusted-handlers"] {
             for value in try trusted.list() { configuration.trustedHandlers.append(try readTrustedHandler(value)) }
         }
+        if let limits = entries["limits"] { configuration.limits = try LimitKey.read(limits) }
+        configuration.isns = try entries["isns"].map(ISNSSettings.read)
         return configuration
     }
 

@@ -5,6 +5,7 @@ internal import Foundation
 internal import HandlerHost
 internal import Logging
 internal import SCSI
+internal import Synchronization
 internal import TargetCore
 internal import Transport
 
@@ -26,6 +27,8 @@ final class RunningServer: StatusSource {
     private let statistics: ServerStatistics
     private let targetNames: [String]
     private let startTime = Date()
+    /// The registration with a name server; nil: none is configured.
+    let nameService = Mutex<ISNSClient?>(nil)
 
     private init(
         server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], targetNames: [String],
@@ -52,6 +55,7 @@ final class RunningServer: StatusSource {
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
         settings.taskManagementTimeoutMilliseconds = UInt64(configuration.abortSeconds) * 1000
+        configuration.limits.apply(to: &settings)
         stopLimit.shorten(&settings.stopTimeoutMilliseconds)
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
@@ -146,6 +150,7 @@ final class RunningServer: StatusSource {
         report.status.processIdentifier = Environment.processIdentifier
         report.status.portals = portals.map(\.description)
         report.status.targets = targetNames
+        report.status.isns = nameService.withLock { $0 }?.report
         report.luns = luns.map { LUNReport($0, counters: snapshot.units[$0.name]) }
         report.reservations = luns.map { lun in
             let unit = lun.device.unit

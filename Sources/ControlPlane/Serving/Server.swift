@@ -60,11 +60,13 @@ public enum Server {
         let listeners = try await ControlListeners.start(
             controlPath: options.controlPath, metrics: metrics, source: server, diagnostics: Log.diagnostics(logger))
         announce(server, logger: logger)
+        server.register(configuration, logger: logger)
 
         for await _ in events { break }
 
         notify(logger) { notification throws(Failure) in try notification.stopping() }
         logger.notice("stopping: no new sessions; commands under way end first")
+        server.nameService.withLock { $0 }?.stop()
         await listeners.stop()
     }
 

@@ -18,13 +18,15 @@ final class WireConnection {
     private let descriptor: Int32
     private var isOpen = true
 
-    init(host: String, port: UInt16) throws {
+    /// `source`: an address of this machine that it is to come from.
+    init(host: String, port: UInt16, source: String? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw HarnessError("socket", errno: errno) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { throw HarnessError("\(host) is no address") }
+        if let source { try bind(to: source) }
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
@@ -44,6 +46,18 @@ final class WireConnection {
 
     convenience init(_ url: LogicalUnitURL) throws {
         try self.init(host: url.host, port: url.port)
+    }
+
+    private func bind(to source: String) throws {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        guard inet_pton(AF_INET, source, &address.sin_addr) == 1 else { throw HarnessError("\(source) is no address") }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Foundation.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else { throw HarnessError("bind to \(source)", errno: errno) }
     }
 
     deinit { close() }
