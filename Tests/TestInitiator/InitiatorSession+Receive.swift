@@ -40,8 +40,10 @@ extension InitiatorSession {
         note("damaged on", connection.cid, pdu)
         guard negotiated.errorRecoveryLevel > 0, asksAgain else { return }
         if pdu.opcode == WirePDU.Opcode.dataIn {
+            tasks[pdu.initiatorTaskTag]?.askedNumbers.insert(pdu.dataSN)
             try snack(.data, tag: pdu.initiatorTaskTag, begRun: pdu.dataSN, runLength: 1, on: connection.cid)
         } else if Self.usesStatSN(pdu) {
+            connection.askedStatSNs.insert(pdu.statSN)
             try snack(.status, begRun: pdu.statSN, runLength: 1, on: connection.cid)
         }
     }

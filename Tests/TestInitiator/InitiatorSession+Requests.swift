@@ -22,7 +22,8 @@ extension InitiatorSession {
     package func answer(to tag: UInt32, awaiting what: String) throws -> WirePDU {
         guard let cid = awaited[tag] else { throw InitiatorFailure(.misuse, "nothing was asked with tag \(tag)") }
         func rejection() -> Reject? { rejects.last { $0.header.initiatorTaskTag == tag } }
-        try pump(awaiting: what, alive: { [cid] }) { answers[tag] != nil || rejection() != nil }
+        let own = { Set([cid]) }
+        try pump(awaiting: what, alive: own) { answers[tag] != nil || rejection() != nil }
         awaited[tag] = nil
         guard let answer = answers.removeValue(forKey: tag) else {
             throw InitiatorFailure(.rejected(rejection()!.reason), what)

@@ -25,18 +25,18 @@ package final class PDUStream {
     package let socket: ByteSocket
     package var headerDigest = false
     package var dataDigest = false
-    private(set) var isClosedByPeer = false
+    package private(set) var isClosedByPeer = false
     private var incoming: [UInt8] = []
     private var position = 0
     private var outgoing: [UInt8] = []
 
     package init(_ socket: ByteSocket) { self.socket = socket }
 
-    var hasOutgoing: Bool { !outgoing.isEmpty }
+    package var hasOutgoing: Bool { !outgoing.isEmpty }
 
     // MARK: Out
 
-    func queue(_ pdu: WirePDU, _ sending: Sending = .whole) {
+    package func queue(_ pdu: WirePDU, _ sending: Sending = .whole) {
         guard sending != .lost else { return }
         var bytes = pdu.encoded(headerDigest: headerDigest, dataDigest: dataDigest)
         let headers = WirePDU.headerByteCount + pdu.additionalHeader.count
@@ -45,10 +45,10 @@ package final class PDUStream {
         outgoing += bytes
     }
 
-    func queue(_ bytes: [UInt8]) { outgoing += bytes }
+    package func queue(_ bytes: [UInt8]) { outgoing += bytes }
 
     /// Sends as much as the socket takes now.
-    func flush() throws {
+    package func flush() throws {
         var sent = 0
         while sent < outgoing.count {
             let count = try socket.write(outgoing[sent...])
@@ -61,10 +61,11 @@ package final class PDUStream {
     // MARK: In
 
     /// The peer has closed its end, and no whole PDU of it is left.
-    var isDrained: Bool { isClosedByPeer && (try? next(peeking: true)) == nil }
+    package var isDrained: Bool { isClosedByPeer && (try? next(peeking: true)) == nil }
 
     /// Takes what is there, without waiting. Returns whether that was anything.
-    func fill() throws -> Bool {
+    @discardableResult
+    package func fill() throws -> Bool {
         if position > 0 {
             incoming.removeFirst(position)
             position = 0
@@ -75,7 +76,7 @@ package final class PDUStream {
     }
 
     /// The next whole PDU among what `fill` took; nil when it is not whole yet.
-    func next(peeking: Bool = false) throws -> Received? {
+    package func next(peeking: Bool = false) throws -> Received? {
         var offset = position
         func take(_ count: Int) -> [UInt8]? {
             guard incoming.count - offset >= count else { return nil }
