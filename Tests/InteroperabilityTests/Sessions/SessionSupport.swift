@@ -8,6 +8,24 @@ extension Interoperability {
     enum Sessions {}
 }
 
+/// What the target can do in its sessions. Tests of what it cannot do yet are written to RFC 7143 and wait here.
+enum SessionLayer {
+    /// MaxConnections above 1.
+    static let hasSeveralConnections = false
+    /// ErrorRecoveryLevel 1 and 2.
+    static let hasRecovery = false
+}
+
+extension Trait where Self == ConditionTrait {
+    static var needsSeveralConnections: Self {
+        .enabled(if: SessionLayer.hasSeveralConnections, "the target takes one connection for each session")
+    }
+
+    static var needsRecovery: Self {
+        .enabled(if: SessionLayer.hasRecovery, "the target negotiates error recovery level 0")
+    }
+}
+
 extension LogicalUnitURL {
     /// What a session with this unit's target begins with; a test changes what it is about.
     func options(_ change: (inout SessionOptions) -> Void = { _ in }) -> SessionOptions {
