@@ -61,7 +61,7 @@ package final class LoginExchange {
     /// Security if the options ask for it, then the operational stage. Returns all that the target said.
     package func run() throws -> Answer {
         var said: TextKeys = []
-        var names = options.names
+        var names = options.names(isLeading: tsih == 0)
         if options.beginsWithSecurity {
             said += try passSecurity(names).keys
             names = []
@@ -164,10 +164,10 @@ package final class LoginExchange {
         guard response.initiatorTaskTag == initiatorTaskTag else {
             throw InitiatorFailure.violation("a Login Response with another task tag", response)
         }
+        guard status == 0 else { throw LoginRefusal(status: status, keys: Self.keys(response.data)) }
         guard response.header[8..<14].elementsEqual(bigEndian(options.isid, count: 6)) else {
             throw InitiatorFailure.violation("a Login Response with another ISID", response)
         }
-        guard status == 0 else { throw LoginRefusal(status: status, keys: Self.keys(response.data)) }
         // Status-Class 0 alone makes StatSN valid (RFC 7143 11.13.4).
         guard !hasAnswer || response.statSN == expStatSN else {
             throw InitiatorFailure.violation("StatSN of a login is not \(expStatSN)", response)

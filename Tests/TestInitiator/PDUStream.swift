@@ -75,6 +75,11 @@ package final class PDUStream {
         return incoming.count > count
     }
 
+    /// Waits until something can be taken, at most so long.
+    package func wait(milliseconds: Int) {
+        ByteSocket.wait(reading: [socket], writing: [], milliseconds: milliseconds)
+    }
+
     /// The next whole PDU among what `fill` took; nil when it is not whole yet.
     package func next(peeking: Bool = false) throws -> Received? {
         var offset = position

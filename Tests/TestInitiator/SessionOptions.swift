@@ -83,17 +83,17 @@ package struct SessionOptions {
 
     package init(targetName: String?) { self.targetName = targetName }
 
-    /// InitiatorName, SessionType, TargetName.
-    var names: TextKeys {
+    /// InitiatorName, SessionType, TargetName. SessionType belongs to the leading connection (RFC 7143 13.21: LO).
+    package func names(isLeading: Bool) -> TextKeys {
         var keys: TextKeys = [("InitiatorName", initiatorName)]
-        keys.append(("SessionType", targetName == nil ? "Discovery" : "Normal"))
+        if isLeading { keys.append(("SessionType", targetName == nil ? "Discovery" : "Normal")) }
         if let targetName { keys.append(("TargetName", targetName)) }
         return keys.filter { !omittedKeys.contains($0.key) }
     }
 
     /// Keys of the operational stage. A connection that joins a session speaks of itself alone (RFC 7143 6.3.1: keys
     /// marked LO belong to the leading connection).
-    func operationalKeys(isLeading: Bool) -> TextKeys {
+    package func operationalKeys(isLeading: Bool) -> TextKeys {
         func boolean(_ value: Bool) -> String { value ? "Yes" : "No" }
         var keys: TextKeys = [
             ("HeaderDigest", headerDigest), ("DataDigest", dataDigest),

@@ -56,7 +56,8 @@ struct LoginTests {
         let request = target.logins[1]
         let text = String(decoding: request.data, as: UTF8.self)
         #expect(request[12] & 0xFFFF == UInt32(FakeTarget.tsih) && request[20] >> 16 == 5 && request.cmdSN == 2)
-        #expect(!text.contains("MaxConnections") && !text.contains("InitialR2T") && text.contains("HeaderDigest"))
+        #expect(!text.contains("MaxConnections") && !text.contains("InitialR2T") && !text.contains("SessionType"))
+        #expect(text.contains("HeaderDigest"))
         #expect(session.liveCIDs == [0, 5])
     }
 
