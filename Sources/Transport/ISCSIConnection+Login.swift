@@ -7,8 +7,11 @@ internal import TargetCore
 extension ISCSIConnection {
     func beginLogin() {
         let configuration = context.server.configuration
+        var offered = LocalParameters()
+        offered.session.maxConnections = configuration.sessionConnectionLimit
+        offered.session.errorRecoveryLevel = configuration.errorRecoveryLevel
         loginMachine = LoginStateMachine(
-            portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
+            portalGroupTag: configuration.portalGroupTag, offered: offered,
             commandWindowDepth: configuration.commandWindowDepth,
             directory: TargetDirectory(server: context.server))
     }
@@ -17,6 +20,7 @@ extension ISCSIConnection {
         guard pdu.opcode == .login else { throw .dropConnection(.notALoginRequest) }
         let request = try LoginRequestPDU(pdu.header)
         let data = pdu.data
+        drive(.loginRequestReceived)
         guard let step = loginMachine?.receive(request, text: data) else { return }
         switch step {
         case .respond(let response, let text):
@@ -38,6 +42,7 @@ extension ISCSIConnection {
         context.diagnostics.report(
             .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)")
         send(response, text)
+        drive(.loginFailed)
         closeAfterFlush()
     }
 
@@ -47,10 +52,11 @@ extension ISCSIConnection {
         let directory = context.server.directory
         guard case .normal(let targetName) = outcome.kind else {
             guard let handle = directory.reserve(loop: context.mailbox) else { return refuse(.outOfResources) }
-            return finishLogin(outcome, handle: handle, name: nil)
+            return finishDiscovery(outcome, handle)
         }
         let name = SessionName(
-            initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName)
+            initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName,
+            portalGroupTag: context.server.configuration.portalGroupTag)
         switch directory.claim(
             name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox)
         {
@@ -58,6 +64,8 @@ extension ISCSIConnection {
             finishLogin(outcome, handle: handle, name: name)
         case .replaces(let old, let handle):
             waitForPredecessor(old, outcome, handle, name)
+        case .joins(let handle):
+            handOver(outcome, to: handle)
         case .doesNotExist:
             refuse(.sessionDoesNotExist)
         case .exhausted:
@@ -65,7 +73,7 @@ extension ISCSIConnection {
         }
     }
 
-    private func refuse(_ status: LoginStatus) {
+    func refuse(_ status: LoginStatus) {
         if let response = loginMachine?.refused(status) { refuse(response) }
     }
 
@@ -100,38 +108,103 @@ extension ISCSIConnection {
         finishLogin(outcome, handle: handle, name: name)
     }
 
-    private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName?) {
-        guard var machine = loginMachine else { return }
-        let (response, text) = machine.established(tsih: handle.tsih)
+    private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName) {
+        guard let target = context.server.targets[name.targetName] else {
+            context.server.directory.release(name, handle)
+            return refuse(.targetRemoved)
+        }
+        order = CommandOrder(
+            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        beginFullFeaturePhase(outcome, tsih: handle.tsih, sessionParameters: handle.parameters)
+        let session = ISCSISession(
+            name: name, handle: handle, target: target, parameters: handle.parameters, order: order,
+            context: context)
+        session.add(self)
+        loggedIn(outcome, "to \(name.targetName)")
+    }
+
+    private func finishDiscovery(_ outcome: LoginOutcome, _ handle: SessionHandle) {
+        order = CommandOrder(
+            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        beginFullFeaturePhase(outcome, tsih: handle.tsih, sessionParameters: handle.parameters)
+        discoveryHandle = handle
+        loggedIn(outcome, "for discovery")
+    }
+
+    /// Sends the last Login Response, which goes out without digests; what follows it has them.
+    private func beginFullFeaturePhase(
+        _ outcome: LoginOutcome, tsih: UInt16, sessionParameters: SessionParameters, window: CommandWindow? = nil
+    ) {
+        guard var machine = loginMachine else { preconditionFailure("a login without its machine") }
+        let (response, text) = machine.established(tsih: tsih, window: window)
         loginMachine = nil
-        // The last Login Response goes out without digests; what follows it has them.
         send(response, text)
         emitOutbox()
         parameters = outcome.parameters
-        parameters.session = handle.parameters
+        parameters.session = sessionParameters
         statSN = machine.nextStatSN
         framer.hasHeaderDigest = parameters.hasHeaderDigest
         framer.hasDataDigest = parameters.hasDataDigest
         framer.maxDataSegmentLength = parameters.maxReceiveDataSegmentLength
         connectionIdentifier = outcome.cid
-        window = CommandWindow(
-            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        acknowledgedStatSN = statSN
+        if sessionParameters.errorRecoveryLevel > 0, outcome.kind != .discovery {
+            retention = StatusRetention()
+            tracksStatus = true
+        }
         phase = .fullFeature
         context.totals.loginCount += 1
-        if let name, let target = context.server.targets[name.targetName] {
-            session = ISCSISession(
-                name: name, handle: handle, target: target, parameters: parameters, connection: self)
-        } else {
-            discoveryHandle = handle
-        }
+        drive(.loginSucceeded)
+    }
+
+    private func loggedIn(_ outcome: LoginOutcome, _ purpose: String) {
         context.diagnostics.report(
-            .info,
-            "\(outcome.initiatorName) logged in from \(peer?.description ?? "unknown")"
-                + (name.map { " to \($0.targetName)" } ?? " for discovery"))
+            .info, "\(outcome.initiatorName) logged in from \(peer?.description ?? "unknown") \(purpose)")
         startKeepalive()
         updateInterest()
         // Requests may have come with the last Login Request.
         if !input.isEmpty { planWorkOff() }
+    }
+
+    // MARK: One more connection of a session
+
+    /// The session lives in its own loop: the connection goes there.
+    private func handOver(_ outcome: LoginOutcome, to handle: SessionHandle) {
+        guard let machine = loginMachine else { return }
+        phase = .establishing
+        let handover = LoginHandover(
+            descriptor: releaseSocket(), machine: machine, connectionMachine: self.machine, outcome: outcome,
+            input: input.copy())
+        let mailbox = context.mailbox
+        nonisolated(unsafe) let context = context
+        handle.join(handover) { handover in
+            // The session is no more: the login ends where it began.
+            mailbox.perform {
+                let connection = unsafe ISCSIConnection(handover, context: context)
+                unsafe context.take(connection)
+                connection.refuse(.sessionDoesNotExist)
+            }
+        }
+        close(handedOver: true)
+    }
+
+    /// In the loop of `session`: the login goes on there.
+    func join(_ session: ISCSISession, _ outcome: LoginOutcome) {
+        connectionIdentifier = outcome.cid
+        if let status = session.refusal(of: self, cid: outcome.cid) { return refuse(status) }
+        joining = session
+        // What the connection before it had under way must be settled first: it may be the very same commands.
+        session.whenSettled(cid: outcome.cid) { [self] in
+            guard joining === session, phase == .establishing else { return }
+            joining = nil
+            session.endJoin(self, failed: session.isEnding)
+            guard !session.isEnding else { return refuse(.sessionDoesNotExist) }
+            order = session.order
+            beginFullFeaturePhase(
+                outcome, tsih: session.handle.tsih, sessionParameters: session.parameters, window: window)
+            session.add(self)
+            loggedIn(outcome, "to \(session.name.targetName), connection \(outcome.cid) of its session")
+        }
     }
 }
 
@@ -150,14 +223,5 @@ private final class Succession {
         let all = waiting
         waiting = []
         for done in all { done() }
-    }
-}
-
-/// What the login machine asks of the server's targets.
-struct TargetDirectory: LoginDirectory {
-    let server: ServerState
-
-    func lookUp(_ targetName: String) -> TargetLookup {
-        server.targets[targetName] == nil ? .notFound : .found
     }
 }

@@ -117,7 +117,25 @@ internal import TargetCore
         finishStopping()
     }
 
+    /// A connection that comes from another loop, with its login almost done.
+    func take(_ connection: ISCSIConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+        connection.goOn()
+        if isStopping { connection.close(reason: "the server stops") }
+    }
+
+    /// `connection` goes on in another loop: nothing of it is left here.
+    func giveAway(_ connection: ISCSIConnection) {
+        guard let connection = connections.removeValue(forKey: ObjectIdentifier(connection)) else { return }
+        closed.append(connection)
+        totals.counters.add(connection.counters)
+        finishStopping()
+    }
+
     func keepUntilQuiet(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = session }
+
+    /// The session has a connection again, which keeps it.
+    func keepNoMore(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = nil }
 
     func becameQuiet(_ session: ISCSISession) {
         if let session = departing.removeValue(forKey: ObjectIdentifier(session)) { departed.append(session) }
@@ -157,6 +175,8 @@ internal import TargetCore
         for listener in listeners { listener.stop() }
         listeners = []
         for connection in connections.values { connection.shutDown() }
+        // Sessions that wait for a connection wait in vain.
+        for session in departing.values where !session.isEnding { session.closeAll(reason: "the server stops") }
         _ = loop.schedule(afterMilliseconds: server.configuration.stopTimeoutMilliseconds) { [self] in
             guard stopped != nil else { return }
             diagnostics.report(

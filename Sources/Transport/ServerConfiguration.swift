@@ -20,6 +20,10 @@ public struct ISCSIServerConfiguration: Sendable {
 
     /// Commands of one session that may be under way: the command window.
     public var commandWindowDepth: UInt32 = 128
+    /// Connections of one session (RFC 7143 13.2, MaxConnections).
+    public var sessionConnectionLimit = 8
+    /// The highest error recovery level that is offered (RFC 7143 13.20).
+    public var errorRecoveryLevel = 2
     /// Bytes of data buffers of one session; a command that would need more waits for others to end.
     public var sessionBufferByteCount = 64 << 20
     /// Connections of the whole server, logged in or not; more are closed at once.
