@@ -181,7 +181,13 @@ let package = Package(
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
-        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CSandbox"], swiftSettings: tests),
+        .target(
+            name: "TestInitiator", dependencies: ["ISCSI", "SCSI"], path: "Tests/TestInitiator", swiftSettings: tests),
+        .testTarget(
+            name: "TestInitiatorTests", dependencies: ["TestInitiator", "ISCSI", "SCSI"], swiftSettings: tests),
+        .testTarget(
+            name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CSandbox", "TestInitiator"],
+            swiftSettings: tests),
         .testTarget(name: "TidyTests", swiftSettings: tests),
     ]
 )
