@@ -161,7 +161,7 @@ let package = Package(
         .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux", "TargetCore"],
+            name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux", "ISCSI", "TargetCore"],
             swiftSettings: tests),
         .testTarget(
             name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "ISCSI", "SCSI"], swiftSettings: tests),

@@ -6,11 +6,12 @@ internal import TargetCore
 /// The login phase: from the first Login Request to a session (RFC 7143 6).
 extension ISCSIConnection {
     func beginLogin() {
-        let configuration = context.server.configuration
+        let server = context.server
+        let directory = TargetDirectory(server: server, portal: portal, peer: peer)
+        targetDirectory = directory
         loginMachine = LoginStateMachine(
-            portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
-            commandWindowDepth: configuration.commandWindowDepth,
-            directory: TargetDirectory(server: context.server))
+            portalGroupTag: server.portalGroupTag(of: portal), offered: LocalParameters(),
+            commandWindowDepth: server.configuration.commandWindowDepth, directory: directory)
     }
 
     func handleLogin(_ pdu: ReceivedPDU) throws(PDUError) {
@@ -45,12 +46,14 @@ extension ISCSIConnection {
 
     private func establish(_ outcome: LoginOutcome) {
         let directory = context.server.directory
+        guard catchUp(outcome) else { return }
         guard case .normal(let targetName) = outcome.kind else {
             guard let handle = directory.reserve(loop: context.mailbox) else { return refuse(.outOfResources) }
             return finishLogin(outcome, handle: handle, name: nil)
         }
         let name = SessionName(
-            initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName)
+            initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName,
+            portalGroupTag: context.server.portalGroupTag(of: portal))
         switch directory.claim(
             name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox)
         {
@@ -63,6 +66,13 @@ extension ISCSIConnection {
         case .exhausted:
             refuse(.outOfResources)
         }
+    }
+
+    /// False when rules have changed during the login and it cannot end as it began; it is refused then.
+    private func catchUp(_ outcome: LoginOutcome) -> Bool {
+        let status = targetDirectory?.catchUp(outcome) ?? .targetError
+        if status != .success { refuse(status) }
+        return status == .success
     }
 
     private func refuse(_ status: LoginStatus) {
@@ -97,13 +107,19 @@ extension ISCSIConnection {
             return
         }
         phase = .login
+        guard catchUp(outcome) else {
+            context.server.directory.release(name, handle)
+            return
+        }
         finishLogin(outcome, handle: handle, name: name)
     }
 
     private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName?) {
-        guard var machine = loginMachine else { return }
+        guard var machine = loginMachine, let targets = targetDirectory else { return }
         let (response, text) = machine.established(tsih: handle.tsih)
         loginMachine = nil
+        visitor = targets.visitor(outcome.initiatorName)
+        targetDirectory = nil
         // The last Login Response goes out without digests; what follows it has them.
         send(response, text)
         emitOutbox()
@@ -118,7 +134,7 @@ extension ISCSIConnection {
             initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
         phase = .fullFeature
         context.totals.loginCount += 1
-        if let name, let target = context.server.targets[name.targetName] {
+        if let name, let target = targets.served.targets[name.targetName] {
             session = ISCSISession(
                 name: name, handle: handle, target: target, parameters: parameters, connection: self)
         } else {
@@ -150,14 +166,5 @@ private final class Succession {
         let all = waiting
         waiting = []
         for done in all { done() }
-    }
-}
-
-/// What the login machine asks of the server's targets.
-struct TargetDirectory: LoginDirectory {
-    let server: ServerState
-
-    func lookUp(_ targetName: String) -> TargetLookup {
-        server.targets[targetName] == nil ? .notFound : .found
     }
 }

@@ -22,11 +22,17 @@ final class ISCSIConnection {
     let socket: Socket
     let context: LoopContext
     let coalescer: ResponseCoalescer
+    /// Where it came to.
+    let portal: PortalIndex
     let peer: PortalAddress?
     let local: PortalAddress?
 
     var phase = Phase.login
     var loginMachine: LoginStateMachine?
+    /// What the login asks about targets and access.
+    var targetDirectory: TargetDirectory?
+    /// Who has logged in.
+    var visitor: Visitor?
     /// What was negotiated; RFC 7143's defaults until then.
     var parameters = NegotiatedParameters()
     var framer = PDUFramer()
@@ -85,7 +91,8 @@ final class ISCSIConnection {
     var discoveryHandle: SessionHandle?
     private(set) var closingReason = "the peer was told to go"
 
-    init(socket: Socket, context: LoopContext) {
+    init(socket: Socket, context: LoopContext, portal: PortalIndex) {
+        self.portal = portal
         peer = socket.peerAddress
         local = socket.localAddress
         self.socket = socket

@@ -52,7 +52,7 @@ internal import TargetCore
         self.connection = connection
         context = connection.context
         statisticsNumber = context.server.nextSessionNumber()
-        statisticsTarget = UInt32(context.server.targetNames.firstIndex(of: name.targetName) ?? 0)
+        statisticsTarget = UInt32(context.server.statisticsPosition(ofTarget: name.targetName))
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
@@ -60,7 +60,7 @@ internal import TargetCore
         nexusHolder = ITNexus(
             target: target, initiatorPortName: Self.portName(name),
             targetPortName: ISCSIServer.targetPortName(
-                name.targetName, portalGroupTag: context.server.configuration.portalGroupTag),
+                name.targetName, portalGroupTag: name.portalGroupTag),
             loop: context.mailbox, port: self)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self

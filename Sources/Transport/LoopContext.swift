@@ -100,10 +100,10 @@ internal import TargetCore
     // MARK: Connections
 
     /// Takes over an accepted socket.
-    func adopt(_ descriptor: CInt) {
+    func adopt(_ descriptor: CInt, portal: PortalIndex) {
         let socket = Socket(adopting: descriptor)
         guard !isStopping, server.admitConnection() else { return }
-        let connection = ISCSIConnection(socket: socket, context: self)
+        let connection = ISCSIConnection(socket: socket, context: self, portal: portal)
         connections[ObjectIdentifier(connection)] = connection
         connection.start()
     }

@@ -92,15 +92,15 @@ public struct ServeOptions: Sendable {
         guard !configuration.targets.contains(where: { $0.name == name }) else {
             throw .usage("the target \(name) is in the configuration file: give --target another name")
         }
-        var target = Configuration.Target(name: name, luns: [:])
+        var access = TargetAccess(targetName: name)
         for (number, text) in lunSpecifications.enumerated() {
             let settings = try LUNSpecification.parse(text)
             let device = Self.deviceName(settings, among: configuration.devices)
             configuration.devices.append(
                 Configuration.Device(name: device, settings: settings, origin: "LUN \(number)"))
-            target.luns[number] = device
+            access.luns.units[number] = LUNView.Unit(device: device)
         }
-        configuration.targets.append(target)
+        configuration.targets.append(Configuration.Target(access: access))
     }
 
     /// A device without a name is called by its store, so that it stays itself when the LUNs change places.

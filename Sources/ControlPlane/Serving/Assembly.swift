@@ -75,7 +75,7 @@ struct Assembly: Sendable {
             SCSITarget(
                 name: target.name, luns: target.luns.compactMapValues { units[$0] },
                 relativePortIdentifier: UInt16(clamping: index + 1),
-                portName: ISCSIServer.targetPortName(target.name, portalGroupTag: configuration.portalGroupTag),
+                portName: ISCSIServer.targetPortName(target.name, portalGroupTag: configuration.portals.first?.settings.portalGroupTag ?? 1),
                 portGroup: target.portGroup ?? Configuration.defaultPortGroup)
         }
     }

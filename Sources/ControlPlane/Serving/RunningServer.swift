@@ -43,14 +43,12 @@ final class RunningServer: StatusSource {
     ) throws(Failure) -> RunningServer {
         let performance = configuration.performance
         var settings = ISCSIServerConfiguration(
-            portals: configuration.portals.map(\.listen),
+            portals: configuration.portals.map(\.settings),
             loopCount: performance.loopCount ?? Environment.processorCount)
         settings.poller = performance.poller
         settings.polling = performance.polling
         settings.placement = performance.placement
         settings.keptBufferCount = performance.bufferCount
-        settings.advertised = configuration.portals.map(\.advertise)
-        settings.portalGroupTag = configuration.portalGroupTag
         settings.taskManagementTimeoutMilliseconds = UInt64(configuration.abortSeconds) * 1000
         stopLimit.shorten(&settings.stopTimeoutMilliseconds)
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
