@@ -240,7 +240,7 @@ internal import TargetCore
         let count = unsafe unitCounters.count
         if index < count, let counters = unsafe unitCounters[index] { return unsafe counters }
         if count <= index { unsafe unitCounters += Array(repeating: nil, count: index + 1 - count) }
-        guard target.luns[index] != nil else { return nil }
+        guard nexus.use({ $0.sees(index) }) else { return nil }
         let counters = unsafe context.counters(of: UnitName(targetName: name.targetName, lun: index))
         unsafe unitCounters[index] = unsafe counters
         return unsafe counters
