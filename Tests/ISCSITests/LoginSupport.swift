@@ -41,10 +41,11 @@ struct FakeAuthenticator: Authenticator {
     mutating func receive(_ text: TextParameters) -> AuthenticationStep {
         if !hasChallenged {
             hasChallenged = true
-            guard text["CHAP_A"] == "5" else { return .fail }
+            guard text["CHAP_A"] == "5" else { return .fail(.noCommonAlgorithm) }
             return .respond(TextParameters([.init("CHAP_A", "5"), .init("CHAP_I", "1"), .init("CHAP_C", "0x00")]))
         }
-        return text["CHAP_R"] == "right" ? .succeed(TextParameters([.init("CHAP_N", "target")])) : .fail
+        return text["CHAP_R"] == "right"
+            ? .succeed(TextParameters([.init("CHAP_N", "target")])) : .fail(.wrongResponse(name: "host"))
     }
 }
 
