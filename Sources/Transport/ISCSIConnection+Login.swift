@@ -10,7 +10,7 @@ extension ISCSIConnection {
         loginMachine = LoginStateMachine(
             portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
             commandWindowDepth: configuration.commandWindowDepth,
-            directory: TargetDirectory(server: context.server))
+            directory: TargetDirectory(server: context.server, peer: peer))
     }
 
     func handleLogin(_ pdu: ReceivedPDU) throws(PDUError) {
@@ -35,8 +35,9 @@ extension ISCSIConnection {
     private func refuse(_ response: LoginResponsePDU, _ text: [UInt8] = []) {
         context.totals.failedLoginCount += 1
         let name = loginMachine?.initiatorName.map { "\($0) from " } ?? ""
+        let reason = loginMachine?.authenticationFault.map { ": \($0)" } ?? ""
         context.diagnostics.report(
-            .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)")
+            .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)\(reason)")
         send(response, text)
         closeAfterFlush()
     }
@@ -156,8 +157,15 @@ private final class Succession {
 /// What the login machine asks of the server's targets.
 struct TargetDirectory: LoginDirectory {
     let server: ServerState
+    let peer: PortalAddress?
 
     func lookUp(_ targetName: String) -> TargetLookup {
         server.targets[targetName] == nil ? .notFound : .found
+    }
+
+    func authenticator(initiatorName: String, targetName: String?) -> (any Authenticator)? {
+        let configuration = server.configuration
+        let policy = targetName.map { configuration.authentication[$0] } ?? configuration.discoveryAuthentication
+        return policy.map { server.authentication.authenticator($0, peer: peer) }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EventLoop
+public import ISCSI
 
 /// How an iSCSI server listens, and its limits. Each limit bounds what peers can make the server hold.
 public struct ISCSIServerConfiguration: Sendable {
@@ -43,6 +44,11 @@ public struct ISCSIServerConfiguration: Sendable {
     public var sampleInterval = 64
     /// Called in a loop's thread when many samples wait for `ISCSIServer.drainSamples`. Must not wait.
     public var whenSamplesWait: @Sendable () -> Void = {}
+
+    /// Who may log in to a target, by the target's name. A target that is not here asks nobody.
+    public var authentication: [String: CHAPPolicy] = [:]
+    /// Who may have a discovery session; nil: nobody is asked.
+    public var discoveryAuthentication: CHAPPolicy?
 
     /// How the loops ask the kernel.
     public var poller = PollerChoice.auto

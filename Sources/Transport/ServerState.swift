@@ -11,6 +11,7 @@ final class ServerState: Sendable {
     /// In the order they were given, for SendTargets.
     let targetNames: [String]
     let directory = SessionDirectory()
+    let authentication = AuthenticationGuard()
     let diagnostics: Diagnostics
     /// Listening addresses with their real ports; set before the first connection is accepted.
     private let boundPortals = Mutex<[PortalAddress]>([])

@@ -9,6 +9,8 @@ struct FakeDirectory: LoginDirectory {
     static let initiator = "iqn.2026-11.org.example:host"
 
     var method: String?
+    /// Asks for CHAP in earnest.
+    var policy: CHAPPolicy?
 
     func lookUp(_ targetName: String) -> TargetLookup {
         switch targetName {
@@ -27,7 +29,7 @@ struct FakeDirectory: LoginDirectory {
     }
 
     func authenticator(initiatorName: String, targetName: String?) -> (any Authenticator)? {
-        method.map(FakeAuthenticator.init)
+        policy?.makeAuthenticator() ?? method.map(FakeAuthenticator.init)
     }
 }
 

@@ -5,22 +5,11 @@ internal import Yams
 /// The sections of a target that restrict who may use it. Their form is checked and then they are refused: to leave
 /// them unheard would open to everybody what the operator wanted closed.
 enum AccessSections {
-    private static let authKeys = ["method", "user", "secret-file", "mutual"]
-    private static let mutualKeys = ["user", "secret-file"]
     private static let initiatorKeys = ["name", "luns"]
     private static let mappingKeys = ["device", "readonly"]
 
     private static let remedy =
         "take the section out, and let only hosts that you trust reach the portal"
-
-    static func refuseAuth(_ value: YAMLValue) throws(Failure) {
-        let keys = try value.entries(known: authKeys)
-        for name in authKeys.dropLast() { _ = try keys[name]?.text() }
-        if let mutual = keys["mutual"] {
-            for each in try mutual.entries(known: mutualKeys).values { _ = try each.text() }
-        }
-        throw value.failure("access control is not there yet, so auth cannot be obeyed: \(remedy)")
-    }
 
     /// An empty list names nobody, which lets everybody in: that is what happens.
     static func refuseInitiators(_ value: YAMLValue) throws(Failure) {

@@ -35,11 +35,16 @@ public struct Configuration: Equatable, Sendable {
         public var luns: [Int: String]
         /// TARGET PORT GROUP of the target's port; nil: not said.
         public var portGroup: UInt16?
+        /// Who may log in; nil: not said, and nobody is asked.
+        public var auth: AuthenticationSettings?
 
-        public init(name: String, luns: [Int: String], portGroup: UInt16? = nil) {
+        public init(
+            name: String, luns: [Int: String], portGroup: UInt16? = nil, auth: AuthenticationSettings? = nil
+        ) {
             self.name = name
             self.luns = luns
             self.portGroup = portGroup
+            self.auth = auth
         }
     }
 
@@ -55,6 +60,8 @@ public struct Configuration: Equatable, Sendable {
     /// In the order of the file, then of the command line.
     public var devices: [Device] = []
     public var targets: [Target] = []
+    /// Who may ask for the list of targets; nil: not said, and nobody is asked.
+    public var discoveryAuth: AuthenticationSettings?
     public var portGroups = PortGroupSettings()
     public var performance = PerformanceSettings()
     /// How long task management waits for a handler's commands; 0: as long as it takes.

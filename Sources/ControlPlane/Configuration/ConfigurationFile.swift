@@ -10,7 +10,7 @@ public enum ConfigurationFile {
     private static let maximumByteCount = 4 << 20
 
     private static let sections = [
-        "portals", "devices", "targets", "alua", "port-groups", "performance", "trusted-handlers",
+        "portals", "devices", "targets", "discovery-auth", "alua", "port-groups", "performance", "trusted-handlers",
     ]
     private static let portalKeys = ["listen", "advertise", "tag"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
@@ -54,6 +54,7 @@ public enum ConfigurationFile {
                 configuration.targets.append(try readTarget(name, key, value, devices: configuration.devices))
             }
         }
+        configuration.discoveryAuth = try entries["discovery-auth"].map(AuthenticationSettings.read)
         if let mode = entries["alua"] { try configuration.portGroups.readMode(mode) }
         if let groups = entries["port-groups"] {
             try configuration.portGroups.readGroups(groups)
@@ -167,14 +168,14 @@ public enum ConfigurationFile {
     ) throws(Failure) -> Configuration.Target {
         if let defect = ISCSIName.defect(of: name) { throw key.failure("the target name \"\(name)\" \(defect)") }
         let keys = try value.entries(known: targetKeys)
-        if let auth = keys["auth"] { try AccessSections.refuseAuth(auth) }
         if let initiators = keys["initiators"] { try AccessSections.refuseInitiators(initiators) }
         guard let luns = keys["luns"] else {
             throw key.failure("the target \(name) needs luns, such as luns: {0: \(devices.first?.name ?? "disk0")}")
         }
         let target = Configuration.Target(
             name: name, luns: try readLUNs(luns, devices: devices),
-            portGroup: try keys["port-group"].map(PortGroupSettings.readNumber))
+            portGroup: try keys["port-group"].map(PortGroupSettings.readNumber),
+            auth: try keys["auth"].map(AuthenticationSettings.read))
         guard !target.luns.isEmpty else { throw luns.failure("the target \(name) has no LUN: give it at least one") }
         return target
     }

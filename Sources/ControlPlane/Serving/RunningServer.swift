@@ -39,7 +39,8 @@ final class RunningServer: StatusSource {
     }
 
     static func start(
-        _ configuration: Configuration, assembly: Assembly, stopLimit: StopLimit, logger: Logger
+        _ configuration: Configuration, assembly: Assembly, authentication: AuthenticationPolicies,
+        stopLimit: StopLimit, logger: Logger
     ) throws(Failure) -> RunningServer {
         let performance = configuration.performance
         var settings = ISCSIServerConfiguration(
@@ -51,6 +52,8 @@ final class RunningServer: StatusSource {
         settings.keptBufferCount = performance.bufferCount
         settings.advertised = configuration.portals.map(\.advertise)
         settings.portalGroupTag = configuration.portalGroupTag
+        settings.authentication = authentication.targets
+        settings.discoveryAuthentication = authentication.discovery
         settings.taskManagementTimeoutMilliseconds = UInt64(configuration.abortSeconds) * 1000
         stopLimit.shorten(&settings.stopTimeoutMilliseconds)
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
