@@ -112,10 +112,11 @@ let package = Package(
         .target(name: "HandlerConformance", swiftSettings: strict),
 
         // Level 4 and 5.
+        .target(name: "CCrypto", cSettings: c, linkerSettings: [.linkedLibrary("crypto")]),
         .target(
             name: "ControlPlane",
             dependencies: [
-                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux",
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "CCrypto",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -175,7 +176,8 @@ let package = Package(
             name: "HandlerCheckTests", dependencies: ["HandlerConformance", "QcowImage"], exclude: ["Faults"],
             swiftSettings: tests),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "Transport", "TargetCore", "SCSI"],
+            name: "ControlPlaneTests",
+            dependencies: ["ControlPlane", "EventLoop", "Transport", "ISCSI", "TargetCore", "SCSI"],
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),

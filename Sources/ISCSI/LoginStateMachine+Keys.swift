@@ -161,7 +161,10 @@ extension LoginStateMachine {
         case .succeed(let reply)?:
             for pair in reply.pairs { answers.append(pair.key, pair.value) }
             security = .settled
-        case .fail?, nil:
+        case .fail(let fault)?:
+            authenticationFault = fault
+            throw fault.status
+        case nil:
             throw .authenticationFailure
         }
     }

@@ -36,8 +36,9 @@ extension ISCSIConnection {
     private func refuse(_ response: LoginResponsePDU, _ text: [UInt8] = []) {
         context.totals.failedLoginCount += 1
         let name = loginMachine?.initiatorName.map { "\($0) from " } ?? ""
+        let reason = loginMachine?.authenticationFault.map { ": \($0)" } ?? ""
         context.diagnostics.report(
-            .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)")
+            .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)\(reason)")
         send(response, text)
         closeAfterFlush()
     }

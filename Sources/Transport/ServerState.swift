@@ -12,6 +12,7 @@ final class ServerState: Sendable {
     /// Of all targets that there ever were, in the order in which they came: a position never means another.
     private let everyTargetName: Mutex<[String]>
     let directory = SessionDirectory()
+    let authentication = AuthenticationGuard()
     let diagnostics: Diagnostics
     /// Set before the first connection is accepted.
     private let servedPortals = Mutex<[ServedPortal]>([])

@@ -32,8 +32,8 @@ struct LayerTests {
         Layer(
             folder: "Sources/ControlPlane",
             mayImport: system.union([
-                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "Synchronization",
-                "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram",
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "CCrypto",
+                "Synchronization", "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram",
             ])),
         Layer(
             folder: "Sources/LoadGenerator",

@@ -11,10 +11,10 @@ struct AccessReader {
     /// What is legal, and probably not meant.
     private(set) var warnings: [String] = []
 
-    static let keys = ["initiators", "default", "auth"]
-    static let targetKeys = keys + ["portals", "redirect"]
-    private static let ruleKeys = ["name", "addresses", "portals", "deny", "auth"]
-    private static let targetRuleKeys = ["luns"] + ruleKeys
+    private static let keys = ["initiators", "default"]
+    static let targetKeys = keys + ["auth", "portals", "redirect"]
+    private static let ruleKeys = ["name", "addresses", "portals", "deny"]
+    private static let targetRuleKeys = ruleKeys + ["luns", "auth"]
 
     init(devices: [Configuration.Device], portals: [Configuration.Portal]) {
         self.devices = devices
@@ -23,23 +23,24 @@ struct AccessReader {
 
     /// What `keys` of the target at `place` say of access; its LUNs are there already.
     mutating func readTarget(
-        _ keys: [String: YAMLValue], into target: inout TargetAccess, place: YAMLValue
+        _ keys: [String: YAMLValue], into target: inout Configuration.Target, place: YAMLValue
     ) throws(Failure) {
-        target.list = try readList(keys, ruleKeys: Self.targetRuleKeys, place: place)
-        if let tags = keys["portals"] { target.portalGroupTags = try readTags(tags) }
-        if let auth = keys["auth"] { target.authentication = try AuthenticationReader.read(auth) }
+        target.access.list = try readList(keys, ruleKeys: Self.targetRuleKeys, place: place)
+        for (index, value) in try (keys["initiators"]?.list() ?? []).enumerated() {
+            guard let auth = try value.entries(known: Self.targetRuleKeys)["auth"] else { continue }
+            target.ruleAuths[index] = try AuthenticationSettings.read(auth)
+        }
+        if let tags = keys["portals"] { target.access.portalGroupTags = try readTags(tags) }
         if let redirect = keys["redirect"] {
             let redirection = try RedirectionReader.read(redirect)
             try RedirectionReader.check(redirection, redirect, portals: portals)
-            target.redirection = redirection
+            target.access.redirection = redirection
         }
     }
 
     /// The section `discovery`.
-    mutating func readDiscovery(_ value: YAMLValue) throws(Failure) -> (AccessRuleList, AuthenticationDemand) {
-        let keys = try value.entries(known: Self.keys)
-        let list = try readList(keys, ruleKeys: Self.ruleKeys, place: value)
-        return (list, try keys["auth"].map(AuthenticationReader.read) ?? .none)
+    mutating func readDiscovery(_ value: YAMLValue) throws(Failure) -> AccessRuleList {
+        try readList(try value.entries(known: Self.keys), ruleKeys: Self.ruleKeys, place: value)
     }
 
     static func readVerdict(_ value: YAMLValue) throws(Failure) -> AccessRule.Verdict {
@@ -98,7 +99,6 @@ struct AccessReader {
                 throw luns.failure("this initiator would see no LUN: name one, or write deny: yes")
             }
         }
-        if let auth = keys["auth"] { rule.authentication = try AuthenticationReader.read(auth) }
         return rule
     }
 

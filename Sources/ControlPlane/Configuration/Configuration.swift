@@ -43,16 +43,23 @@ public struct Configuration: Equatable, Sendable {
         public var access: TargetAccess
         /// TARGET PORT GROUP of the target's port; nil: not said.
         public var portGroup: UInt16?
+        /// By what initiators must prove who they are; nil: not said, and nobody is asked.
+        public var auth: AuthenticationSettings?
+        /// The same for those whom a rule of `access` means, by its position.
+        public var ruleAuths: [Int: AuthenticationSettings] = [:]
 
-        public init(access: TargetAccess, portGroup: UInt16? = nil) {
+        public init(access: TargetAccess, portGroup: UInt16? = nil, auth: AuthenticationSettings? = nil) {
             self.access = access
             self.portGroup = portGroup
+            self.auth = auth
         }
 
-        public init(name: String, luns: [Int: String], portGroup: UInt16? = nil) {
+        public init(
+            name: String, luns: [Int: String], portGroup: UInt16? = nil, auth: AuthenticationSettings? = nil
+        ) {
             self.init(
                 access: TargetAccess(targetName: name, luns: LUNView(luns.mapValues { LUNView.Unit(device: $0) })),
-                portGroup: portGroup)
+                portGroup: portGroup, auth: auth)
         }
     }
 
@@ -68,7 +75,8 @@ public struct Configuration: Equatable, Sendable {
     public var targets: [Target] = []
     /// Who may ask for the targets.
     public var discovery = AccessRuleList()
-    public var discoveryAuthentication = AuthenticationDemand.none
+    /// By what those must prove who they are; nil: not said, and nobody is asked.
+    public var discoveryAuth: AuthenticationSettings?
     public var portGroups = PortGroupSettings()
     public var performance = PerformanceSettings()
     /// How long task management waits for a handler's commands; 0: as long as it takes.
@@ -80,15 +88,4 @@ public struct Configuration: Equatable, Sendable {
     public var warnings: [String] = []
 
     public init() {}
-
-    /// Who may log in to what.
-    public var policy: AccessPolicy {
-        var policy = AccessPolicy(targets: targets.map(\.access))
-        policy.discovery = discovery
-        policy.discoveryAuthentication = discoveryAuthentication
-        for (position, portal) in portals.enumerated() {
-            policy.portalRedirections[PortalIndex(position)] = portal.redirection
-        }
-        return policy
-    }
 }

@@ -10,7 +10,7 @@ public enum ConfigurationFile {
     private static let maximumByteCount = 4 << 20
 
     private static let sections = [
-        "portals", "devices", "targets", "discovery", "default", "alua", "port-groups", "performance",
+        "portals", "devices", "targets", "discovery", "discovery-auth", "default", "alua", "port-groups", "performance",
         "trusted-handlers",
     ]
     private static let portalKeys = ["listen", "advertise", "tag", "redirect"]
@@ -71,8 +71,9 @@ public enum ConfigurationFile {
             configuration.portals.isEmpty ? [.init(listen: Configuration.defaultPortal)] : configuration.portals
         var access = AccessReader(devices: configuration.devices, portals: portals)
         if let discovery = entries["discovery"] {
-            (configuration.discovery, configuration.discoveryAuthentication) = try access.readDiscovery(discovery)
+            configuration.discovery = try access.readDiscovery(discovery)
         }
+        configuration.discoveryAuth = try entries["discovery-auth"].map(AuthenticationSettings.read)
         access.others = try entries["default"].map(AccessReader.readVerdict)
         if let targets = entries["targets"] {
             for (key, name, value) in try targets.entries() {
@@ -186,12 +187,13 @@ public enum ConfigurationFile {
             throw key.failure(
                 "the target \(name) needs luns, such as luns: {0: \(reader.devices.first?.name ?? "disk0")}")
         }
-        var access = TargetAccess(targetName: name, luns: try LUNViewReader(devices: reader.devices).read(luns))
-        guard !access.luns.units.isEmpty else {
-            throw luns.failure("the target \(name) has no LUN: give it at least one")
-        }
-        try reader.readTarget(keys, into: &access, place: key)
-        return Configuration.Target(
-            access: access, portGroup: try keys["port-group"].map(PortGroupSettings.readNumber))
+        let view = try LUNViewReader(devices: reader.devices).read(luns)
+        guard !view.units.isEmpty else { throw luns.failure("the target \(name) has no LUN: give it at least one") }
+        var target = Configuration.Target(
+            access: TargetAccess(targetName: name, luns: view),
+            portGroup: try keys["port-group"].map(PortGroupSettings.readNumber),
+            auth: try keys["auth"].map(AuthenticationSettings.read))
+        try reader.readTarget(keys, into: &target, place: key)
+        return target
     }
 }

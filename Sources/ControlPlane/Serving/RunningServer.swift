@@ -39,7 +39,8 @@ final class RunningServer: StatusSource {
     }
 
     static func start(
-        _ configuration: Configuration, assembly: Assembly, stopLimit: StopLimit, logger: Logger
+        _ configuration: Configuration, assembly: Assembly, authentication: AuthenticationPolicies,
+        stopLimit: StopLimit, logger: Logger
     ) throws(Failure) -> RunningServer {
         let performance = configuration.performance
         var settings = ISCSIServerConfiguration(

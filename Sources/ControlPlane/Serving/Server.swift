@@ -36,6 +36,7 @@ public enum Server {
     private static func serve(_ options: ServeOptions) async throws(Failure) {
         let logger = Logger(label: "martlet")
         let configuration = try options.configuration()
+        let authentication = try AuthenticationPolicies.load(configuration, logger: logger)
         let metrics = try options.metricsPortal()
         let folders = try HandlerSearchPath.folders(named: options.handlerPaths)
         let stopLimit = StopLimit(seconds: options.stopSeconds)
@@ -52,14 +53,14 @@ public enum Server {
             ended.withLock { $0.append(assembly) }
         }
         let server = try RunningServer.start(
-            configuration, assembly: assembly, stopLimit: stopLimit, logger: logger)
+            configuration, assembly: assembly, authentication: authentication, stopLimit: stopLimit, logger: logger)
         defer {
             assembly.release()
             server.stop()
         }
         let listeners = try await ControlListeners.start(
             controlPath: options.controlPath, metrics: metrics, source: server, diagnostics: Log.diagnostics(logger))
-        announce(server, logger: logger)
+        announce(server, open: configuration.targets.map(\.name).filter { authentication.targets[$0] == nil }, logger)
 
         for await _ in events { break }
 
@@ -84,8 +85,9 @@ public enum Server {
                 seconds: options.trialSeconds, trusted: configuration.trustedHandlers, diagnostics: diagnostics))
     }
 
-    private static func announce(_ server: RunningServer, logger: Logger) {
-        warnOfExposure(server.portals, logger: logger)
+    /// `open`: targets that ask nobody for authentication.
+    private static func announce(_ server: RunningServer, open: [String], _ logger: Logger) {
+        warnOfExposure(server, open: open, logger)
         let lines = server.luns.map { "\($0.url)\n" }.joined()
         if !StandardOutput.write(lines) { logger.warning("nobody reads standard output: the URLs are not told") }
         logger.notice(
@@ -94,11 +96,15 @@ public enum Server {
         notify(logger) { notification throws(Failure) in try notification.ready(status: status) }
     }
 
-    private static func warnOfExposure(_ portals: [PortalAddress], logger: Logger) {
-        let open = portals.filter { !$0.isLoopback }
-        guard !open.isEmpty else { return }
-        let names = open.map(\.description).joined(separator: ", ")
-        let risk = "there is no authentication: whoever reaches it can read and write every LUN"
+    private static func warnOfExposure(_ server: RunningServer, open: [String], _ logger: Logger) {
+        let portals = server.portals.filter { !$0.isLoopback }
+        guard !portals.isEmpty, !open.isEmpty else { return }
+        let names = portals.map(\.description).joined(separator: ", ")
+        let isAll = Set(server.luns.map(\.targetName)).isSubset(of: open)
+        let risk =
+            isAll
+            ? "there is no authentication: whoever reaches it can read and write every LUN"
+            : "\(open.joined(separator: ", ")) asks for no authentication: whoever reaches it can read and write its LUNs"
         logger.warning("portal \(names) can be reached from other machines, and \(risk)")
     }
 

@@ -82,9 +82,10 @@ public struct AccessPolicy: Sendable, Equatable {
 
     public func discoveryDecision(for visitor: Visitor) -> AccessDecision { discovery.decision(for: visitor) }
 
-    public func authenticationForDiscovery(of visitor: Visitor) -> AuthenticationDemand {
-        discoveryDecision(for: visitor).ruleIndex.flatMap { discovery.rules[$0].authentication }
-            ?? discoveryAuthentication
+    /// By what `visitor` must prove who it is; `targetName` nil: for discovery. Nil: there is no such target.
+    public func demand(on visitor: Visitor, targetName: String?) -> AuthenticationDemand? {
+        guard let targetName else { return discoveryAuthentication }
+        return target(targetName).map { $0.authentication(by: $0.decision(for: visitor)) }
     }
 
     /// The target's own counts more than the portal's.

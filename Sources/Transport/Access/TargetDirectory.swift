@@ -54,12 +54,8 @@ struct TargetDirectory: LoginDirectory {
     }
 
     func authenticator(initiatorName: String, targetName: String?) -> (any Authenticator)? {
-        let visitor = visitor(initiatorName)
-        guard let targetName else {
-            return served.policy.authenticationForDiscovery(of: visitor).makeAuthenticator(visitor)
-        }
-        guard let target = served.policy.target(targetName) else { return nil }
-        return target.authentication(by: target.decision(for: visitor)).makeAuthenticator(visitor)
+        let demand = served.policy.demand(on: visitor(initiatorName), targetName: targetName)
+        return demand?.policy.map { server.authentication.authenticator($0, peer: peer) }
     }
 
     /// Which rule it was is for the operator alone: the initiator is told the login status.
@@ -81,23 +77,18 @@ struct TargetDirectory: LoginDirectory {
         served = now
         let visitor = visitor(outcome.initiatorName)
         let isAllowed: Bool
+        var targetName: String?
         switch outcome.kind {
         case .discovery: isAllowed = now.policy.discoveryDecision(for: visitor).isAllowed
-        case .normal(let targetName):
-            guard now.policy.target(targetName) != nil else { return .notFound }
-            isAllowed = now.policy.decision(for: visitor, target: targetName).isAllowed
+        case .normal(let name):
+            targetName = name
+            guard now.policy.target(name) != nil else { return .notFound }
+            isAllowed = now.policy.decision(for: visitor, target: name).isAllowed
         }
         guard isAllowed else { return .authorizationFailure }
         let isSame =
-            before.authentication(of: visitor, outcome.kind) == now.policy.authentication(of: visitor, outcome.kind)
+            before.demand(on: visitor, targetName: targetName) == now.policy.demand(on: visitor, targetName: targetName)
         return isSame ? .success : .serviceUnavailable
-    }
-}
-
-extension AccessPolicy {
-    fileprivate func authentication(of visitor: Visitor, _ kind: LoginOutcome.Kind) -> AuthenticationDemand? {
-        guard case .normal(let targetName) = kind else { return authenticationForDiscovery(of: visitor) }
-        return target(targetName).map { $0.authentication(by: $0.decision(for: visitor)) }
     }
 }
 
