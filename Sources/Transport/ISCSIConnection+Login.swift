@@ -135,9 +135,9 @@ extension ISCSIConnection {
             initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
         phase = .fullFeature
         context.totals.loginCount += 1
-        if let name, let target = targets.served.targets[name.targetName] {
+        if let name, let visitor, let grant = targets.served.grant(visitor, targetName: name.targetName) {
             session = ISCSISession(
-                name: name, handle: handle, target: target, parameters: parameters, connection: self)
+                name: name, handle: handle, grant: grant, parameters: parameters, connection: self)
         } else {
             discoveryHandle = handle
         }

@@ -107,6 +107,21 @@ public final class ISCSIServer: Sendable {
         all[watchCount.add(1, ordering: .relaxed).oldValue % all.count].perform(body)
     }
 
+    /// Runs `body` in the thread of each loop, and waits until all have.
+    func performOnEveryLoop(waitingMilliseconds: UInt64, _ body: @escaping @Sendable (LoopContext) -> Void) {
+        let all = workers.withLock { $0 }
+        let latch = Latch(count: all.count)
+        for worker in all {
+            worker.perform { context in
+                body(context)
+                latch.countDown()
+            }
+        }
+        latch.wait(milliseconds: waitingMilliseconds)
+    }
+
+    func replaceState(by served: ServedTargets) { state.replaceServed(by: served) }
+
     /// Asks every loop for what it knows. Blocks for as long as a turn of the busiest loop takes.
     public func snapshot() -> ServerSnapshot {
         let answers = Mutex<[ServerSnapshot]>([])

@@ -10,6 +10,8 @@ internal import TargetCore
     let name: SessionName
     let handle: SessionHandle
     let target: SCSITarget
+    /// The logical units that its initiator is to see.
+    private(set) var view: LUNView
     let parameters: NegotiatedParameters
     let context: LoopContext
     /// Nil once the connection has closed.
@@ -42,12 +44,13 @@ internal import TargetCore
     static let immediateCommandLimit = 16
 
     init(
-        name: SessionName, handle: SessionHandle, target: SCSITarget, parameters: NegotiatedParameters,
+        name: SessionName, handle: SessionHandle, grant: AccessGrant, parameters: NegotiatedParameters,
         connection: ISCSIConnection
     ) {
         self.name = name
         self.handle = handle
-        self.target = target
+        target = grant.target
+        view = grant.view
         self.parameters = parameters
         self.connection = connection
         context = connection.context
@@ -58,10 +61,8 @@ internal import TargetCore
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
         link = Borrowed(connection)
         nexusHolder = ITNexus(
-            target: target, initiatorPortName: Self.portName(name),
-            targetPortName: ISCSIServer.targetPortName(
-                name.targetName, portalGroupTag: name.portalGroupTag),
-            loop: context.mailbox, port: self)
+            target: target, initiatorPortName: Self.portName(name), targetPort: grant.port, loop: context.mailbox,
+            port: self, map: grant.map)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
         handle.attach { reason, done in unsafe session.terminate(reason: reason, done) }
@@ -75,6 +76,12 @@ internal import TargetCore
     private static func hexadecimal(_ value: UInt64, digits: Int) -> String {
         let text = String(value, radix: 16)
         return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+
+    /// The configuration shows its initiator other logical units from now on.
+    func change(to grant: AccessGrant) {
+        view = grant.view
+        nexus.object.change(to: grant.map) {}
     }
 
     // MARK: Tasks

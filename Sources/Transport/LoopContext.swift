@@ -108,6 +108,9 @@ internal import TargetCore
         connection.start()
     }
 
+    /// A copy: what is done with them may close some.
+    var openConnections: [ISCSIConnection] { Array(connections.values) }
+
     func forget(_ connection: ISCSIConnection) {
         // The counted reference moves on: the caller may have none.
         guard let connection = connections.removeValue(forKey: ObjectIdentifier(connection)) else { return }

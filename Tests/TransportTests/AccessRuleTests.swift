@@ -91,7 +91,7 @@ struct AccessRuleTests {
     func grants() throws {
         var narrow = try Self.rule(Self.debian)
         narrow.luns = LUNView([3: .init(device: "b", isReadOnly: true)])
-        narrow.authentication = AuthenticationDemand(summary: "CHAP as a") { _ in nil }
+        narrow.authentication = AuthenticationDemand(policy: nil, summary: "CHAP as a")
         var target = TargetAccess(targetName: "iqn.2026-11.a.b:t", luns: LUNView([0: .init(device: "a")]))
         target.list = Self.list([narrow, try Self.rule()])
         let first = target.decision(for: Self.visitor(Self.debian))

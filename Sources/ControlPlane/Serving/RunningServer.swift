@@ -5,6 +5,7 @@ internal import Foundation
 internal import HandlerHost
 internal import Logging
 internal import SCSI
+internal import Synchronization
 internal import TargetCore
 internal import Transport
 
@@ -18,24 +19,37 @@ final class RunningServer: StatusSource {
         let device: OpenDevice
     }
 
+    /// What a live change replaces.
+    struct Live: Sendable {
+        var configuration: Configuration
+        var policy: AccessPolicy
+        /// In the order of the targets, then of their numbers.
+        var luns: [LUN]
+    }
+
     /// As they were bound, with their real ports.
     let portals: [PortalAddress]
-    /// In the order of the targets, then of their numbers.
-    let luns: [LUN]
-    private let server: ISCSIServer
-    private let statistics: ServerStatistics
-    private let targetNames: [String]
+    let server: ISCSIServer
+    let statistics: ServerStatistics
+    let assembly: Assembly
+    let logger: Logger
+    let live: Mutex<Live>
+    /// One live change at a time.
+    let changes = DispatchQueue(label: "martlet-changes")
     private let startTime = Date()
 
+    var luns: [LUN] { live.withLock { $0.luns } }
+
     private init(
-        server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], targetNames: [String],
-        luns: [LUN]
+        server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], assembly: Assembly, live: Live,
+        logger: Logger
     ) {
         self.server = server
         self.statistics = statistics
         self.portals = portals
-        self.targetNames = targetNames
-        self.luns = luns
+        self.assembly = assembly
+        self.live = Mutex(live)
+        self.logger = logger
     }
 
     static func start(
@@ -55,13 +69,14 @@ final class RunningServer: StatusSource {
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
         let statistics = ServerStatistics(
-            sampleInterval: settings.sampleInterval, targetNames: assembly.targets.map(\.name),
-            units: configuration.targets.flatMap { target in
-                target.luns.keys.map { UnitName(targetName: target.name, lun: $0) }
-            }, now: Environment.monotonicSeconds)
+            sampleInterval: settings.sampleInterval, targetNames: configuration.targets.map(\.name),
+            units: configuration.unitNames, now: Environment.monotonicSeconds)
         settings.whenSamplesWait = { [statistics] in statistics.samplesWait { Environment.monotonicSeconds } }
+        let policy = configuration.policy(authentication)
         let server = ISCSIServer(
-            configuration: settings, targets: assembly.targets, diagnostics: Log.diagnostics(logger))
+            configuration: settings,
+            served: ServedTargets(policy: policy, targets: assembly.targets, units: assembly.units),
+            diagnostics: Log.diagnostics(logger))
         statistics.attach { [weak server] body in server?.drainSamples(body) }
         let bound: [PortalAddress]
         do throws(ServerError) {
@@ -69,26 +84,31 @@ final class RunningServer: StatusSource {
         } catch {
             throw .runTime(error.description)
         }
-        // The loops take the completions of handlers that announce them by a descriptor: no thread in between.
-        for device in assembly.devices.map(\.device) {
+        watch(assembly.devices, server)
+        let luns = luns(configuration, assembly, portal: bound.first ?? Configuration.defaultPortal)
+        return RunningServer(
+            server: server, statistics: statistics, portals: bound, assembly: assembly,
+            live: Live(configuration: configuration, policy: policy, luns: luns), logger: logger)
+    }
+
+    /// The loops take the completions of handlers that announce them by a descriptor: no thread in between.
+    static func watch(_ devices: [OpenDevice], _ server: ISCSIServer) {
+        for device in devices.map(\.device) {
             guard let descriptor = device.takeOverReaping() else { continue }
             server.watch(descriptor) { device.reap() }
         }
-        return RunningServer(
-            server: server, statistics: statistics, portals: bound, targetNames: configuration.targets.map(\.name),
-            luns: luns(configuration, assembly, portal: bound.first ?? Configuration.defaultPortal))
     }
 
     /// Ends all sessions and joins the loops. Blocks.
     func stop() { server.stop() }
 
-    private static func luns(
+    static func luns(
         _ configuration: Configuration, _ assembly: Assembly, portal: PortalAddress
     ) -> [LUN] {
         let devices = Dictionary(assembly.devices.map { ($0.name, $0) }) { first, _ in first }
         return configuration.targets.flatMap { target in
-            target.luns.sorted { $0.key < $1.key }.compactMap { number, name in
-                devices[name].map {
+            target.access.everyUnit.sorted { $0.key < $1.key }.compactMap { number, unit in
+                devices[unit.device].map {
                     let url = LUNAddress.url(
                         portal: portal, advertised: configuration.portals.first?.advertise, targetName: target.name,
                         lun: number)
@@ -107,7 +127,7 @@ final class RunningServer: StatusSource {
     }
 
     /// The loops answer from their own threads; a thread that may wait asks them.
-    private func snapshot() async -> ServerSnapshot {
+    func snapshot() async -> ServerSnapshot {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: self.server.snapshot()) }
         }
@@ -131,11 +151,8 @@ final class RunningServer: StatusSource {
         return changed
     }
 
-    /// Each once, however many LUNs lead to it, by name.
-    private var devices: [OpenDevice] {
-        let byName = Dictionary(luns.map { ($0.device.name, $0.device) }) { first, _ in first }
-        return byName.values.sorted { $0.name < $1.name }
-    }
+    /// By name.
+    private var devices: [OpenDevice] { assembly.devices.sorted { $0.name < $1.name } }
 
     func report() async -> ServerReport {
         let snapshot = await snapshot()
@@ -144,7 +161,7 @@ final class RunningServer: StatusSource {
         report.status.processorSeconds = Environment.processorSeconds
         report.status.processIdentifier = Environment.processIdentifier
         report.status.portals = portals.map(\.description)
-        report.status.targets = targetNames
+        report.status.targets = live.withLock { $0.configuration.targets.map(\.name) }
         report.luns = luns.map { LUNReport($0, counters: snapshot.units[$0.name]) }
         report.reservations = luns.map { lun in
             let unit = lun.device.unit
@@ -173,5 +190,14 @@ extension LUNReport {
         let deviceHealth = lun.device.device.health
         health = deviceHealth.state.rawValue
         healthReason = deviceHealth.reason
+    }
+}
+
+extension Configuration {
+    /// All logical units that somebody may see.
+    var unitNames: [UnitName] {
+        targets.flatMap { target in
+            target.access.everyUnit.keys.map { UnitName(targetName: target.name, lun: $0) }
+        }
     }
 }

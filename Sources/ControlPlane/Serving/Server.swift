@@ -36,6 +36,7 @@ public enum Server {
     private static func serve(_ options: ServeOptions) async throws(Failure) {
         let logger = Logger(label: "martlet")
         let configuration = try options.configuration()
+        for warning in configuration.warnings { logger.warning("\(warning)") }
         let authentication = try AuthenticationPolicies.load(configuration, logger: logger)
         let metrics = try options.metricsPortal()
         let folders = try HandlerSearchPath.folders(named: options.handlerPaths)
@@ -46,8 +47,8 @@ public enum Server {
 
         let registry = makeRegistry(configuration, options, logger)
         registry.scan(directories: folders)
-        let assembly = try Assembly.build(
-            configuration, registry: registry, state: state, stopLimit: stopLimit, logger: logger)
+        let opener = DeviceOpener(registry: registry, state: state, stopLimit: stopLimit, logger: logger)
+        let assembly = try Assembly.build(configuration, opener: opener)
         defer {
             assembly.close()
             ended.withLock { $0.append(assembly) }

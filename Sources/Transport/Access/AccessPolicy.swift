@@ -49,6 +49,11 @@ public struct TargetAccess: Sendable, Equatable {
 
     public func words(for decision: AccessDecision) -> String { list.words(for: decision) }
 
+    /// Every number that somebody sees, with what is behind it: for most, where that differs.
+    public var everyUnit: [Int: LUNView.Unit] {
+        list.rules.compactMap(\.luns).reduce(luns.units) { $0.merging($1.units) { first, _ in first } }
+    }
+
     /// All devices that anybody can see.
     public var devices: Set<String> {
         Set(([luns] + list.rules.compactMap(\.luns)).flatMap { $0.units.values.map(\.device) })
@@ -70,9 +75,6 @@ public struct AccessPolicy: Sendable, Equatable {
         self.targets = targets
         positions = Dictionary(targets.enumerated().map { ($1.targetName, $0) }) { first, _ in first }
     }
-
-    /// All targets for everybody.
-    public init(openTargets names: [String]) { self.init(targets: names.map { TargetAccess(targetName: $0) }) }
 
     public func target(_ name: String) -> TargetAccess? { positions[name].map { targets[$0] } }
 
