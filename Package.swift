@@ -181,7 +181,8 @@ let package = Package(
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
-        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CSandbox"], swiftSettings: tests),
+        .testTarget(
+            name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CCrypto", "CSandbox"], swiftSettings: tests),
         .testTarget(name: "TidyTests", swiftSettings: tests),
     ]
 )

@@ -74,7 +74,7 @@ struct ConfigurationFileTests {
         (device + "target: {}\n", "m.yaml:2: unknown key \"target\": did you mean targets?"),
         (
             device + "\n\nlisteners: []\n",
-            "m.yaml:4: unknown key \"listeners\": known here: portals, devices, targets, discovery, default, alua, port-groups, performance, trusted-handlers"
+            "m.yaml:4: unknown key \"listeners\": known here: portals, devices, targets, discovery, discovery-auth, default, alua, port-groups, performance, trusted-handlers"
         ),
         (
             "devices:\n  d:\n    backstore: ram/1M\n    blocksize: 512\n",
@@ -147,15 +147,6 @@ struct ConfigurationFileTests {
         (
             device + "targets:\n  iqn.2026-11.org.example:a:\n    luns: {0: other}\n",
             "m.yaml:4: LUN 0 names the device \"other\", which is not under devices: add it there"
-        ),
-        (
-            device
-                + "targets:\n  iqn.2026-11.org.example:a:\n    auth:\n      method: chap\n      user: alice\n    luns: {0: d}\n",
-            "m.yaml:4: authentication is not there yet, so auth cannot be obeyed: take the section out, and name the hosts that you trust under initiators"
-        ),
-        (
-            device + "targets:\n  iqn.2026-11.org.example:a:\n    auth: {metod: chap}\n    luns: {0: d}\n",
-            "m.yaml:4: unknown key \"metod\" in targets.iqn.2026-11.org.example:a.auth: did you mean method?"
         ),
     ]
 

@@ -23,7 +23,7 @@ public struct PolicyLoader {
     /// - Parameter objection: why the library cannot compute an algorithm's digests; nil: it can.
     public init(
         cryptography: CHAPCryptography = CryptoLibrary.chap,
-        objection: @escaping (CHAPAlgorithm) -> String? = CryptoLibrary.objection
+        objection: @escaping (CHAPAlgorithm) -> String? = { CryptoLibrary.objection(to: $0) }
     ) {
         self.cryptography = cryptography
         self.objection = objection

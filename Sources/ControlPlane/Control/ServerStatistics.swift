@@ -125,7 +125,7 @@ package final class ServerStatistics: Sendable {
         func activity(_ now: UnitCounters, _ reset: UnitCounters?, _ call: UnitCounters?) -> ActivityReport {
             ActivityReport(now.since(reset), rates: now.since(call), rateSeconds: report.rateSeconds)
         }
-        for (number, name) in units {
+        for (number, name) in units.withLock({ $0 }) {
             var each = LUNStatistics()
             each.target = name.targetName
             each.lun = name.lun
