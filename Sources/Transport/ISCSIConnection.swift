@@ -220,12 +220,14 @@ final class ISCSIConnection {
 
     func sessionSnapshot() -> SessionSnapshot? {
         guard let session else { return nil }
-        return SessionSnapshot(
+        var snapshot = SessionSnapshot(
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
             commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
             number: session.statisticsNumber, unitCounters: session.ended)
+        snapshot.visitor = visitor
+        return snapshot
     }
 
     var counters: ConnectionCounters {

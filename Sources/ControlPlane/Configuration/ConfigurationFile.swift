@@ -7,7 +7,7 @@ internal import Transport
 /// The configuration file: YAML, of which JSON is a part.
 public enum ConfigurationFile {
     /// No configuration by hand comes near; a file named by mistake may be a disk.
-    private static let maximumByteCount = 4 << 20
+    static let maximumByteCount = 4 << 20
 
     private static let sections = [
         "portals", "devices", "targets", "discovery", "discovery-auth", "default", "alua", "port-groups", "performance",
@@ -20,6 +20,10 @@ public enum ConfigurationFile {
 
     /// Reads the file at `path`.
     public static func read(_ path: String) throws(Failure) -> Configuration {
+        try parse(try text(at: path), file: path)
+    }
+
+    static func text(at path: String) throws(Failure) -> String {
         let bytes: Data
         do {
             let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
@@ -34,7 +38,7 @@ public enum ConfigurationFile {
         guard let text = String(data: bytes, encoding: .utf8) else {
             throw .usage("\(path): not UTF-8 text: this is no configuration file")
         }
-        return try parse(text, file: path)
+        return text
     }
 
     /// `file` names the source in errors.

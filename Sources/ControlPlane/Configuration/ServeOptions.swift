@@ -33,11 +33,20 @@ public struct ServeOptions: Sendable {
 
     /// Everything that the words alone can show wrong, found before anything is opened.
     public func configuration() throws(Failure) -> Configuration {
+        try configuration { () throws(Failure) in try configurationPath.map(ConfigurationFile.read) }
+    }
+
+    /// The same with `text` in place of the file.
+    func configuration(text: String, file: String) throws(Failure) -> Configuration {
+        try configuration { () throws(Failure) in try ConfigurationFile.parse(text, file: file) }
+    }
+
+    private func configuration(read: () throws(Failure) -> Configuration?) throws(Failure) -> Configuration {
         // Twice: what is wrong with the command line is told before the file is opened, and it counts more than the file.
         var configuration = Configuration()
         try addPerformance(to: &configuration.performance)
-        if let path = configurationPath {
-            configuration = try ConfigurationFile.read(path)
+        if let written = try read() {
+            configuration = written
             try addPerformance(to: &configuration.performance)
         }
         if !portals.isEmpty {

@@ -32,6 +32,8 @@ final class RunningServer: StatusSource {
     let server: ISCSIServer
     let statistics: ServerStatistics
     let assembly: Assembly
+    /// What the server was told on its command line: a file that is applied takes the place of its `--config`.
+    let options: ServeOptions
     let logger: Logger
     let live: Mutex<Live>
     /// One live change at a time.
@@ -42,8 +44,9 @@ final class RunningServer: StatusSource {
 
     private init(
         server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], assembly: Assembly, live: Live,
-        logger: Logger
+        options: ServeOptions, logger: Logger
     ) {
+        self.options = options
         self.server = server
         self.statistics = statistics
         self.portals = portals
@@ -53,8 +56,8 @@ final class RunningServer: StatusSource {
     }
 
     static func start(
-        _ configuration: Configuration, assembly: Assembly, authentication: AuthenticationPolicies,
-        stopLimit: StopLimit, logger: Logger
+        _ configuration: Configuration, options: ServeOptions, assembly: Assembly,
+        authentication: AuthenticationPolicies, stopLimit: StopLimit, logger: Logger
     ) throws(Failure) -> RunningServer {
         let performance = configuration.performance
         var settings = ISCSIServerConfiguration(
@@ -88,7 +91,8 @@ final class RunningServer: StatusSource {
         let luns = luns(configuration, assembly, portal: bound.first ?? Configuration.defaultPortal)
         return RunningServer(
             server: server, statistics: statistics, portals: bound, assembly: assembly,
-            live: Live(configuration: configuration, policy: policy, luns: luns), logger: logger)
+            live: Live(configuration: configuration, policy: policy, luns: luns), options: options,
+            logger: logger)
     }
 
     /// The loops take the completions of handlers that announce them by a descriptor: no thread in between.

@@ -22,6 +22,13 @@ public struct AccessRule: Sendable, Equatable {
 
     public init(origin: String) { self.origin = origin }
 
+    /// Two rules are the same when they say the same, wherever they stand.
+    public static func == (left: AccessRule, right: AccessRule) -> Bool {
+        left.name == right.name && left.addresses == right.addresses
+            && left.portalGroupTags == right.portalGroupTags && left.verdict == right.verdict
+            && left.luns == right.luns && left.authentication == right.authentication
+    }
+
     /// Why a rule is not about a visitor.
     public enum Objection: Hashable, Sendable {
         case name
@@ -118,7 +125,7 @@ public struct AccessRuleList: Sendable, Equatable {
     }
 
     /// Why `decision` is as it is, for operators.
-    func words(for decision: AccessDecision) -> String {
+    public func words(for decision: AccessDecision) -> String {
         switch decision.ground {
         case .rule(let index):
             let rule = rules[index]
