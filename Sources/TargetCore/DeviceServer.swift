@@ -52,7 +52,9 @@ extension ITNexus {
 
     private static func checkState(of unit: NexusUnit, for row: CommandDescriptor) throws(SenseData) {
         let conditions = unit.unit.conditions.now
-        if !conditions.isDisjoint(with: .unready), let sense = unit.unit.notReadySense(for: row, conditions) { throw sense }
+        if !conditions.isDisjoint(with: .unready), let sense = unit.unit.notReadySense(for: row, conditions) {
+            throw sense
+        }
         if row.traits.contains(.writesMedium), unit.isWriteProtected { throw .writeProtected }
     }
 

@@ -109,7 +109,8 @@ extension ITNexus {
             unit.attentions.post(.commandsClearedByAnotherInitiator)
         }
         abortWithCopies(
-            exempt.map(AffectedTasks.allBut) ?? .all, of: affected, notice: exempt == nil ? .asAnotherNexusAsked : .none,
+            exempt.map(AffectedTasks.allBut) ?? .all, of: affected,
+            notice: exempt == nil ? .asAnotherNexusAsked : .none,
             completion: completion)
     }
 

@@ -62,6 +62,9 @@ final class Initiator {
         for lease in leases { lease.deallocate() }
     }
 
+    /// None may be under way.
+    func forgetTasks() { tasks = [] }
+
     func makeTask(
         _ cdb: [UInt8], lun: LogicalUnitNumber = .init(0), attribute: TaskAttribute = .simple,
         expectedFromInitiator: Int = 0, expectedToInitiator: Int = 0
