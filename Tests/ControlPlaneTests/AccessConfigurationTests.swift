@@ -45,7 +45,7 @@ struct AccessConfigurationTests {
         #expect(configuration.portals[1].redirection == Redirection(addresses: ["192.0.2.1:3261,1"]))
         #expect(configuration.discovery.others == .allow)
         #expect(configuration.discovery.rules.map(\.verdict) == [.deny])
-        let policy = configuration.policy
+        let policy = configuration.policy(nil)
         let first = try #require(policy.target("iqn.2026-11.a.b:t"))
         #expect(first.luns.units == [0: .init(device: "disk0"), 5: .init(device: "disk1")])
         #expect(first.portalGroupTags == [1, 2])

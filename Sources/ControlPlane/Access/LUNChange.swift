@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-public import Transport
+internal import Transport
 
 /// One change of a target's LUNs that an operator asks for by hand. It holds until the configuration file is applied
 /// again, or the server ends.

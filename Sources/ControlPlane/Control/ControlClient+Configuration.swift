@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Transport
+
 /// What is asked about a configuration, and changed in it.
 extension ControlClient {
     public func explain(_ question: ExplainQuestion) throws(Failure) -> ExplainReport {

@@ -94,13 +94,13 @@ public enum Server {
     /// SIGHUP: the file of `--config` is read and applied again.
     private static func reload(_ server: RunningServer, _ logger: Logger) async {
         guard let path = server.options.configurationPath else {
-            return logger.notice("SIGHUP: there is no --config to be read again")
+            logger.notice("SIGHUP: there is no --config to be read again")
+            return
         }
         do throws(Failure) {
             let report = try await server.reload()
-            logger.notice(
-                "SIGHUP: \(path) is applied: \(report.steps.count) change(s), \(report.changedSessions) session(s) see "
-                    + "other LUNs, \(report.endedSessions) ended")
+            let sessions = "\(report.changedSessions) session(s) see other LUNs, \(report.endedSessions) ended"
+            logger.notice("SIGHUP: \(path) is applied: \(report.steps.count) change(s), \(sessions)")
         } catch {
             logger.error("SIGHUP: nothing is changed: \(error)")
         }
