@@ -22,11 +22,17 @@ internal import TargetCore
     let socket: Socket
     let context: LoopContext
     let coalescer: ResponseCoalescer
+    /// Where it came to.
+    let portal: PortalIndex
     let peer: PortalAddress?
     let local: PortalAddress?
 
     var phase = Phase.login
     var loginMachine: LoginStateMachine?
+    /// What the login asks about targets and access.
+    var targetDirectory: TargetDirectory?
+    /// Who has logged in.
+    var visitor: Visitor?
     /// What was negotiated; RFC 7143's defaults until then.
     var parameters = NegotiatedParameters()
     var framer = PDUFramer()
@@ -105,7 +111,8 @@ internal import TargetCore
     var ticket: UInt64 = 0
     private(set) var closingReason = "the peer was told to go"
 
-    init(socket: Socket, context: LoopContext) {
+    init(socket: Socket, context: LoopContext, portal: PortalIndex) {
+        self.portal = portal
         peer = socket.peerAddress
         local = socket.localAddress
         self.socket = socket
@@ -120,7 +127,8 @@ internal import TargetCore
 
     /// Goes on in the loop of `context` with a login that another loop has brought to its end.
     convenience init(_ handover: LoginHandover, context: LoopContext) {
-        self.init(socket: handover.takeSocket(), context: context)
+        self.init(socket: handover.takeSocket(), context: context, portal: handover.portal)
+        targetDirectory = handover.targetDirectory
         loginMachine = handover.machine
         machine = handover.connectionMachine
         ticket = handover.ticket
@@ -290,12 +298,14 @@ internal import TargetCore
     func sessionSnapshot() -> SessionSnapshot? {
         // One line for a session, whichever of its connections is asked first.
         guard let session, session.connections.first === self else { return nil }
-        return SessionSnapshot(
+        var snapshot = SessionSnapshot(
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
             commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
             number: session.statisticsNumber, unitCounters: session.ended)
+        snapshot.visitor = visitor
+        return snapshot
     }
 
     var counters: ConnectionCounters {

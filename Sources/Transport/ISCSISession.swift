@@ -11,6 +11,8 @@ internal import TargetCore
     let name: SessionName
     let handle: SessionHandle
     let target: SCSITarget
+    /// The logical units that its initiator is to see.
+    private(set) var view: LUNView
     /// Of the session: what each connection negotiated for itself is in the connection.
     let parameters: SessionParameters
     let context: LoopContext
@@ -54,25 +56,24 @@ internal import TargetCore
     static let immediateCommandLimit = 16
 
     init(
-        name: SessionName, handle: SessionHandle, target: SCSITarget, parameters: SessionParameters,
+        name: SessionName, handle: SessionHandle, grant: AccessGrant, parameters: SessionParameters,
         order: CommandOrder, context: LoopContext
     ) {
         self.name = name
         self.handle = handle
-        self.target = target
+        target = grant.target
+        view = grant.view
         self.parameters = parameters
         self.order = order
         self.context = context
         statisticsNumber = context.server.nextSessionNumber()
-        statisticsTarget = UInt32(context.server.targetNames.firstIndex(of: name.targetName) ?? 0)
+        statisticsTarget = UInt32(context.server.statisticsPosition(ofTarget: name.targetName))
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
         nexusHolder = ITNexus(
-            target: target, initiatorPortName: Self.portName(name),
-            targetPortName: ISCSIServer.targetPortName(
-                name.targetName, portalGroupTag: name.portalGroupTag),
-            loop: context.mailbox, port: self)
+            target: target, initiatorPortName: Self.portName(name), targetPort: grant.port, loop: context.mailbox,
+            port: self, map: grant.map)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
         handle.attach { reason, done in
@@ -90,6 +91,12 @@ internal import TargetCore
     private static func hexadecimal(_ value: UInt64, digits: Int) -> String {
         let text = String(value, radix: 16)
         return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+
+    /// The configuration shows its initiator other logical units from now on.
+    func change(to grant: AccessGrant) {
+        view = grant.view
+        nexus.object.change(to: grant.map) {}
     }
 
     // MARK: Tasks

@@ -4,7 +4,7 @@ public import EventLoop
 
 /// How an iSCSI server listens, and its limits. Each limit bounds what peers can make the server hold.
 public struct ISCSIServerConfiguration: Sendable {
-    public var portals: [PortalAddress]
+    public var portals: [PortalSettings]
     /// Event loops, each a thread.
     public var loopCount: Int
     /// How loops wait.
@@ -13,10 +13,6 @@ public struct ISCSIServerConfiguration: Sendable {
     public var placement = PlacementSettings()
     /// Free buffers of one size that each loop keeps.
     public var keptBufferCount = 1024
-    /// RFC 7143 13.9; one portal group for all portals.
-    public var portalGroupTag: UInt16 = 1
-    /// Addresses that SendTargets tells instead of those that are listened on, by position; nil tells the real one.
-    public var advertised: [PortalAddress?] = []
 
     /// Commands of one session that may be under way: the command window.
     public var commandWindowDepth: UInt32 = 128
@@ -60,9 +56,13 @@ public struct ISCSIServerConfiguration: Sendable {
     /// How the loops ask the kernel.
     public var poller = PollerChoice.auto
 
-    public init(portals: [PortalAddress], loopCount: Int) {
+    public init(portals: [PortalSettings], loopCount: Int) {
         self.portals = portals
         self.loopCount = loopCount
+    }
+
+    public init(portals: [PortalAddress], loopCount: Int) {
+        self.init(portals: portals.map { PortalSettings(listen: $0) }, loopCount: loopCount)
     }
 }
 

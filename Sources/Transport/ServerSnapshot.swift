@@ -82,6 +82,8 @@ public struct SessionSnapshot: Sendable {
     public let number: UInt64
     /// Its commands that have ended.
     public let unitCounters: UnitCounters
+    /// As rules see it.
+    public internal(set) var visitor: Visitor?
 }
 
 /// The server at one moment, loop by loop.
