@@ -123,7 +123,8 @@ public struct PolicyLoader {
             throw .usage("\(settings.place): this machine's OpenSSL can compute none of CHAP's hash algorithms")
         }
         guard cryptography.randomBytes(1) != nil else {
-            throw .usage("\(settings.place): this machine's OpenSSL has no random bytes, without which there is no CHAP")
+            throw .usage(
+                "\(settings.place): this machine's OpenSSL has no random bytes, without which there is no CHAP")
         }
         return usable
     }
