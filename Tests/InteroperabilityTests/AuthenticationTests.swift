@@ -19,7 +19,7 @@ extension Interoperability {
             private let folder: TemporaryFolder
 
             init(mutual: Bool = false, discovery: Bool = false, minimum: String? = nil) throws {
-                folder = try TemporaryFolder()
+                let folder = try TemporaryFolder()
                 func secret(_ name: String, _ text: String) throws -> String {
                     let path = try folder.write((text + "\n").utf8, to: name)
                     guard chmod(path, 0o600) == 0 else { throw HarnessError("chmod", errno: errno) }
@@ -47,6 +47,7 @@ extension Interoperability {
                     text += "discovery-auth: {method: chap, user: finder, secret-file: \"\(path)\"}\n"
                 }
                 martlet = try MartletServer(configuration: text)
+                self.folder = folder
             }
 
             var url: LogicalUnitURL { martlet.url }
