@@ -30,7 +30,8 @@ extension RunningServer {
                     bound: bound,
                     advertised: configuration.portals.indices.contains(index)
                         ? configuration.portals[index].advertise : nil,
-                    groupTag: configuration.portalGroupTag)
+                    groupTag: configuration.portals.indices.contains(index)
+                        ? configuration.portals[index].settings.portalGroupTag : PortalSettings.defaultPortalGroupTag)
             })
     }
 }
