@@ -160,7 +160,7 @@ struct AccessConfigurationTests {
         let text = Self.head + "discovery:\n  initiators:\n    - {name: \"*\", luns: {0: disk0}}\n"
         #expect(
             throws: Failure.usage(
-                "m.yaml:7: unknown key \"luns\" in discovery.initiators[0]: known here: name, addresses, portals, deny, auth"
+                "m.yaml:7: unknown key \"luns\" in discovery.initiators[0]: known here: name, addresses, portals, deny"
             )
         ) {
             try ConfigurationFile.parse(text, file: "m.yaml")

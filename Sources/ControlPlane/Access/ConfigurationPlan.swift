@@ -3,13 +3,13 @@
 internal import Transport
 
 /// What a server that runs would have to do to follow another configuration: what can be done, and what cannot.
-struct ConfigurationPlan {
+package struct ConfigurationPlan {
     /// One line each.
-    private(set) var steps: [String] = []
+    package private(set) var steps: [String] = []
     /// What cannot be changed while the server runs, each a sentence.
-    private(set) var refusals: [String] = []
+    package private(set) var refusals: [String] = []
 
-    init(from old: Configuration, to new: Configuration) {
+    package init(from old: Configuration, to new: Configuration) {
         compareFixed(old, new)
         compareDevices(old, new)
         compareTargets(old, new)

@@ -31,7 +31,7 @@ public struct LUNChange: Equatable, Sendable {
     }
 
     /// `configuration` with the change.
-    func applied(to configuration: Configuration) throws(Failure) -> Configuration {
+    package func applied(to configuration: Configuration) throws(Failure) -> Configuration {
         var configuration = configuration
         let position = try position(in: configuration)
         var access = configuration.targets[position].access

@@ -78,14 +78,16 @@ final class Initiator: SCSIClient {
     }
 
     /// The targets that a discovery session at `portal` learns of: name to addresses.
-    static func discover(portal: String, chap: CHAP = CHAP()) throws -> [String: [String]] {
-        let context = try makeContext("iqn.2026-11.org.martlet:discoverer", chap)
+    static func discover(
+        portal: String, name: String = "iqn.2026-11.org.martlet:discoverer", chap: CHAP = CHAP()
+    ) throws -> [String: [String]] {
+        let context = try makeContext(name, chap)
         defer { iscsi_destroy_context(context) }
         iscsi_set_session_type(context, ISCSI_SESSION_DISCOVERY)
         guard iscsi_connect_sync(context, portal) == 0, iscsi_login_sync(context) == 0,
-            let list = iscsi_discovery_sync(context)
+            case let list = iscsi_discovery_sync(context)
         else { throw failure("discovery at \(portal)", context) }
-        defer { iscsi_free_discovery_data(context, list) }
+        defer { if let list { iscsi_free_discovery_data(context, list) } }
         var targets: [String: [String]] = [:]
         var entry: UnsafeMutablePointer<iscsi_discovery_address>? = list
         while let target = entry?.pointee {
