@@ -6,17 +6,22 @@ internal import TargetCore
 /// The login phase: from the first Login Request to a session (RFC 7143 6).
 extension ISCSIConnection {
     func beginLogin() {
-        let configuration = context.server.configuration
+        let server = context.server
+        let directory = TargetDirectory(server: server, portal: portal, peer: peer)
+        targetDirectory = directory
+        var offered = LocalParameters()
+        offered.session.maxConnections = server.configuration.sessionConnectionLimit
+        offered.session.errorRecoveryLevel = server.configuration.errorRecoveryLevel
         loginMachine = LoginStateMachine(
-            portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
-            commandWindowDepth: configuration.commandWindowDepth,
-            directory: TargetDirectory(server: context.server, peer: peer))
+            portalGroupTag: server.portalGroupTag(of: portal), offered: offered,
+            commandWindowDepth: server.configuration.commandWindowDepth, directory: directory)
     }
 
     func handleLogin(_ pdu: ReceivedPDU) throws(PDUError) {
         guard pdu.opcode == .login else { throw .dropConnection(.notALoginRequest) }
         let request = try LoginRequestPDU(pdu.header)
         let data = pdu.data
+        drive(.loginRequestReceived)
         guard let step = loginMachine?.receive(request, text: data) else { return }
         switch step {
         case .respond(let response, let text):
@@ -39,6 +44,7 @@ extension ISCSIConnection {
         context.diagnostics.report(
             .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)\(reason)")
         send(response, text)
+        drive(.loginFailed)
         closeAfterFlush()
     }
 
@@ -46,27 +52,42 @@ extension ISCSIConnection {
 
     private func establish(_ outcome: LoginOutcome) {
         let directory = context.server.directory
+        guard catchUp(outcome) else { return }
         guard case .normal(let targetName) = outcome.kind else {
             guard let handle = directory.reserve(loop: context.mailbox) else { return refuse(.outOfResources) }
-            return finishLogin(outcome, handle: handle, name: nil)
+            return finishDiscovery(outcome, handle)
         }
         let name = SessionName(
-            initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName)
+            initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName,
+            portalGroupTag: context.server.portalGroupTag(of: portal))
         switch directory.claim(
-            name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox)
+            name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox,
+            targetLimit: context.server.configuration.targetSessionLimit)
         {
         case .fresh(let handle):
             finishLogin(outcome, handle: handle, name: name)
         case .replaces(let old, let handle):
             waitForPredecessor(old, outcome, handle, name)
+        case .joins(let handle):
+            handOver(outcome, to: handle)
         case .doesNotExist:
             refuse(.sessionDoesNotExist)
+        case .tooMany:
+            context.server.admission.countRefusedSession()
+            refuse(.outOfResources)
         case .exhausted:
             refuse(.outOfResources)
         }
     }
 
-    private func refuse(_ status: LoginStatus) {
+    /// False when rules have changed during the login and it cannot end as it began; it is refused then.
+    private func catchUp(_ outcome: LoginOutcome) -> Bool {
+        let status = targetDirectory?.catchUp(outcome) ?? .targetError
+        if status != .success { refuse(status) }
+        return status == .success
+    }
+
+    func refuse(_ status: LoginStatus) {
         if let response = loginMachine?.refused(status) { refuse(response) }
     }
 
@@ -98,41 +119,115 @@ extension ISCSIConnection {
             return
         }
         phase = .login
+        guard catchUp(outcome) else {
+            context.server.directory.release(name, handle)
+            return
+        }
         finishLogin(outcome, handle: handle, name: name)
     }
 
-    private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName?) {
-        guard var machine = loginMachine else { return }
-        let (response, text) = machine.established(tsih: handle.tsih)
+    private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName) {
+        guard let targets = targetDirectory,
+            let grant = targets.served.grant(
+                targets.visitor(outcome.initiatorName), targetName: name.targetName)
+        else {
+            context.server.directory.release(name, handle)
+            return refuse(.targetRemoved)
+        }
+        order = CommandOrder(
+            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        beginFullFeaturePhase(outcome, tsih: handle.tsih, sessionParameters: handle.parameters)
+        let session = ISCSISession(
+            name: name, handle: handle, grant: grant, parameters: handle.parameters, order: order, context: context)
+        session.add(self)
+        loggedIn(outcome, "to \(name.targetName)")
+    }
+
+    private func finishDiscovery(_ outcome: LoginOutcome, _ handle: SessionHandle) {
+        order = CommandOrder(
+            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        beginFullFeaturePhase(outcome, tsih: handle.tsih, sessionParameters: handle.parameters)
+        discoveryHandle = handle
+        loggedIn(outcome, "for discovery")
+    }
+
+    /// Sends the last Login Response, which goes out without digests; what follows it has them.
+    private func beginFullFeaturePhase(
+        _ outcome: LoginOutcome, tsih: UInt16, sessionParameters: SessionParameters, window: CommandWindow? = nil
+    ) {
+        guard var machine = loginMachine else { preconditionFailure("a login without its machine") }
+        let (response, text) = machine.established(tsih: tsih, window: window)
         loginMachine = nil
-        // The last Login Response goes out without digests; what follows it has them.
+        visitor = targetDirectory?.visitor(outcome.initiatorName)
+        targetDirectory = nil
         send(response, text)
         emitOutbox()
         parameters = outcome.parameters
-        parameters.session = handle.parameters
+        parameters.session = sessionParameters
         statSN = machine.nextStatSN
         framer.hasHeaderDigest = parameters.hasHeaderDigest
         framer.hasDataDigest = parameters.hasDataDigest
         framer.maxDataSegmentLength = parameters.maxReceiveDataSegmentLength
         connectionIdentifier = outcome.cid
-        window = CommandWindow(
-            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        acknowledgedStatSN = statSN
+        if sessionParameters.errorRecoveryLevel > 0, outcome.kind != .discovery {
+            retention = StatusRetention()
+            tracksStatus = true
+        }
         phase = .fullFeature
         context.totals.loginCount += 1
-        if let name, let target = context.server.targets[name.targetName] {
-            session = ISCSISession(
-                name: name, handle: handle, target: target, parameters: parameters, connection: self)
-        } else {
-            discoveryHandle = handle
-        }
+        context.loggedIn(self)
+        drive(.loginSucceeded)
+    }
+
+    private func loggedIn(_ outcome: LoginOutcome, _ purpose: String) {
         context.diagnostics.report(
-            .info,
-            "\(outcome.initiatorName) logged in from \(peer?.description ?? "unknown")"
-                + (name.map { " to \($0.targetName)" } ?? " for discovery"))
+            .info, "\(outcome.initiatorName) logged in from \(peer?.description ?? "unknown") \(purpose)")
         startKeepalive()
         updateInterest()
         // Requests may have come with the last Login Request.
         if !input.isEmpty { planWorkOff() }
+    }
+
+    // MARK: One more connection of a session
+
+    /// The session lives in its own loop: the connection goes there.
+    private func handOver(_ outcome: LoginOutcome, to handle: SessionHandle) {
+        guard let machine = loginMachine else { return }
+        phase = .establishing
+        let handover = LoginHandover(
+            descriptor: releaseSocket(), machine: machine, connectionMachine: self.machine, outcome: outcome,
+            input: input.copy(), ticket: ticket, portal: portal, targetDirectory: targetDirectory)
+        let mailbox = context.mailbox
+        nonisolated(unsafe) let context = context
+        handle.join(handover) { handover in
+            // The session is no more: the login ends where it began.
+            mailbox.perform {
+                let connection = unsafe ISCSIConnection(handover, context: context)
+                unsafe context.take(connection)
+                connection.refuse(.sessionDoesNotExist)
+            }
+        }
+        close(handedOver: true)
+    }
+
+    /// In the loop of `session`: the login goes on there.
+    func join(_ session: ISCSISession, _ outcome: LoginOutcome) {
+        connectionIdentifier = outcome.cid
+        if let status = session.refusal(of: self, cid: outcome.cid) { return refuse(status) }
+        joining = session
+        // What the connection before it had under way must be settled first: it may be the very same commands.
+        session.whenSettled(cid: outcome.cid) { [self] in
+            guard joining === session, phase == .establishing else { return }
+            joining = nil
+            session.endJoin(self, failed: session.isEnding)
+            guard !session.isEnding else { return refuse(.sessionDoesNotExist) }
+            order = session.order
+            beginFullFeaturePhase(
+                outcome, tsih: session.handle.tsih, sessionParameters: session.parameters, window: window)
+            session.add(self)
+            loggedIn(outcome, "to \(session.name.targetName), connection \(outcome.cid) of its session")
+        }
     }
 }
 
@@ -151,21 +246,5 @@ private final class Succession {
         let all = waiting
         waiting = []
         for done in all { done() }
-    }
-}
-
-/// What the login machine asks of the server's targets.
-struct TargetDirectory: LoginDirectory {
-    let server: ServerState
-    let peer: PortalAddress?
-
-    func lookUp(_ targetName: String) -> TargetLookup {
-        server.targets[targetName] == nil ? .notFound : .found
-    }
-
-    func authenticator(initiatorName: String, targetName: String?) -> (any Authenticator)? {
-        let configuration = server.configuration
-        let policy = targetName.map { configuration.authentication[$0] } ?? configuration.discoveryAuthentication
-        return policy.map { server.authentication.authenticator($0, peer: peer) }
     }
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 public import EventLoop
-public import ISCSI
 
 /// How an iSCSI server listens, and its limits. Each limit bounds what peers can make the server hold.
 public struct ISCSIServerConfiguration: Sendable {
-    public var portals: [PortalAddress]
+    public var portals: [PortalSettings]
     /// Event loops, each a thread.
     public var loopCount: Int
     /// How loops wait.
@@ -14,17 +13,26 @@ public struct ISCSIServerConfiguration: Sendable {
     public var placement = PlacementSettings()
     /// Free buffers of one size that each loop keeps.
     public var keptBufferCount = 1024
-    /// RFC 7143 13.9; one portal group for all portals.
-    public var portalGroupTag: UInt16 = 1
-    /// Addresses that SendTargets tells instead of those that are listened on, by position; nil tells the real one.
-    public var advertised: [PortalAddress?] = []
 
     /// Commands of one session that may be under way: the command window.
     public var commandWindowDepth: UInt32 = 128
+    /// Connections of one session (RFC 7143 13.2, MaxConnections).
+    public var sessionConnectionLimit = 8
+    /// The highest error recovery level that is offered (RFC 7143 13.20).
+    public var errorRecoveryLevel = 2
     /// Bytes of data buffers of one session; a command that would need more waits for others to end.
     public var sessionBufferByteCount = 64 << 20
     /// Connections of the whole server, logged in or not; more are closed at once.
     public var connectionLimit = 4096
+    /// Connections of one peer address (an IPv6 network of 64 bits is one); more are closed at once.
+    public var addressConnectionLimit = 2048
+    /// Connections of the whole server that have not logged in; more have the oldest of the address with most of them
+    /// closed.
+    public var halfOpenLimit = 1024
+    /// The same of one peer address; more have its oldest closed.
+    public var addressHalfOpenLimit = 512
+    /// Sessions of one target; more are refused with login status 0302h.
+    public var targetSessionLimit = 2048
     /// Bytes of finished responses that a connection may owe its peer before it stops taking requests.
     public var highWaterByteCount = 16 << 20
     /// Bytes of owed responses below which it takes requests again.
@@ -45,17 +53,16 @@ public struct ISCSIServerConfiguration: Sendable {
     /// Called in a loop's thread when many samples wait for `ISCSIServer.drainSamples`. Must not wait.
     public var whenSamplesWait: @Sendable () -> Void = {}
 
-    /// Who may log in to a target, by the target's name. A target that is not here asks nobody.
-    public var authentication: [String: CHAPPolicy] = [:]
-    /// Who may have a discovery session; nil: nobody is asked.
-    public var discoveryAuthentication: CHAPPolicy?
-
     /// How the loops ask the kernel.
     public var poller = PollerChoice.auto
 
-    public init(portals: [PortalAddress], loopCount: Int) {
+    public init(portals: [PortalSettings], loopCount: Int) {
         self.portals = portals
         self.loopCount = loopCount
+    }
+
+    public init(portals: [PortalAddress], loopCount: Int) {
+        self.init(portals: portals.map { PortalSettings(listen: $0) }, loopCount: loopCount)
     }
 }
 

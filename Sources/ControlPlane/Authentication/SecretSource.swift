@@ -2,6 +2,7 @@
 
 internal import CLinux
 internal import EventLoop
+internal import Glibc
 public import ISCSI
 
 /// Where a secret of CHAP stands: never in the configuration itself, never on the command line.
