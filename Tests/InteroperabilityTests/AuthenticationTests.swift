@@ -233,6 +233,29 @@ extension Interoperability {
             try server.stop()
         }
 
+        @Test("Many logins open at a time are no way around the limit on failures")
+        func simultaneous() throws {
+            let server = try Server()
+            var wrong = WireAuthentication(secret: "not the right secret")
+            wrong.target = server.url.target
+            let start = Date()
+            let open = try (0..<60).map { _ in
+                let connection = try WireConnection(server.url, from: "127.0.0.2")
+                return (connection, try wrong.begin(connection).keys)
+            }
+            var statuses: [UInt16: Int] = [:]
+            for (connection, keys) in open {
+                statuses[try wrong.finish(connection, keys).status, default: 0] += 1
+            }
+            // One failure may have been forgiven in each six seconds that this took.
+            let forgiven = Int(Date().timeIntervalSince(start) / 6) + 1
+            #expect((10...10 + forgiven).contains(statuses[Self.authenticationFailure, default: 0]))
+            #expect(statuses.values.reduce(0, +) == open.count)
+            #expect(statuses.keys.sorted() == [Self.authenticationFailure, Self.serviceUnavailable])
+            try expectLogin(server, .init(user: "alice", password: Self.secret))
+            try server.stop()
+        }
+
         @Test("A secret that others can read stops the start, with the line and without the secret")
         func exposedSecret() throws {
             let folder = try TemporaryFolder()
