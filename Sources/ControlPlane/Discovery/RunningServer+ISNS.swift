@@ -3,6 +3,7 @@
 internal import EventLoop
 internal import Logging
 internal import Synchronization
+internal import Transport
 
 extension RunningServer {
     /// Begins to register with the name server that the configuration names, if it names one.
