@@ -13,6 +13,11 @@ package final class RecoveringInitiator {
         package var outcome: CommandOutcome
         /// How often the command was issued because its fate was unknown: 1 unless a connection was lost below level 2.
         package var issueCount: Int
+
+        package init(outcome: CommandOutcome, issueCount: Int) {
+            self.outcome = outcome
+            self.issueCount = issueCount
+        }
     }
 
     package struct Counts: Equatable, Sendable {

@@ -11,9 +11,9 @@ extension Interoperability {
 /// What the target can do in its sessions. Tests of what it cannot do yet are written to RFC 7143 and wait here.
 enum SessionLayer {
     /// MaxConnections above 1.
-    static let hasSeveralConnections = false
+    static let hasSeveralConnections = true
     /// ErrorRecoveryLevel 1 and 2.
-    static let hasRecovery = false
+    static let hasRecovery = true
 }
 
 extension Trait where Self == ConditionTrait {
