@@ -14,11 +14,17 @@ enum SessionLayer {
     static let hasSeveralConnections = true
     /// ErrorRecoveryLevel 1 and 2.
     static let hasRecovery = true
+    /// An Asynchronous Message that asks for a logout before the server ends.
+    static let hasOrderlyEnd = false
 }
 
 extension Trait where Self == ConditionTrait {
     static var needsSeveralConnections: Self {
         .enabled(if: SessionLayer.hasSeveralConnections, "the target takes one connection for each session")
+    }
+
+    static var needsOrderlyEnd: Self {
+        .enabled(if: SessionLayer.hasOrderlyEnd, "the server ends without asking its initiators")
     }
 
     static var needsRecovery: Self {
