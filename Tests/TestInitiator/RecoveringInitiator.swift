@@ -139,21 +139,12 @@ package final class RecoveringInitiator {
     private func recoverConnections() throws {
         for cid in failed {
             counts.connectionsRecovered += 1
-            let tasks = session.tasks(of: cid)
-            if let other = session.liveCIDs.first {
-                try session.recover(cid, onto: other)
-                // A new connection takes the CID for the commands to come.
-                try session.addConnection(cid: cid)
-            } else {
-                try session.recover(cid, onto: cid)
-            }
-            for task in tasks {
-                if Int32(bitPattern: task.cmdSN &- session.expCmdSN) >= 0 {
-                    counts.commandsRetried += 1
-                } else {
-                    counts.tasksReassigned += 1
-                }
-            }
+            let other = session.liveCIDs.first
+            let (reassigned, retried) = try session.recover(cid, onto: other ?? cid)
+            counts.tasksReassigned += reassigned
+            counts.commandsRetried += retried
+            // A new connection takes the CID for the commands to come.
+            if other != nil { try session.addConnection(cid: cid) }
         }
     }
 
