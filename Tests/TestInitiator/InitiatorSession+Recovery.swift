@@ -35,11 +35,12 @@ extension InitiatorSession {
     package func recover(_ cid: UInt16, onto other: UInt16) throws -> (reassigned: Int, retried: Int) {
         if other == cid {
             try addConnection(cid: cid)
-        } else {
+        } else if connections[cid]?.isRemoved != true {
             let answer = try logout(.removeConnectionForRecovery, about: cid, on: other)
             guard answer.response == 0 else {
                 throw InitiatorFailure.violation("a logout for recovery was answered with \(answer.response)")
             }
+            connections[cid]?.isRemoved = true
             // Time2Wait is the least time before tasks are reassigned (RFC 7143 11.15.3).
             try drain(milliseconds: answer.time2WaitSeconds * 1000)
         }
@@ -78,8 +79,11 @@ extension InitiatorSession {
             // What was not acknowledged comes again, from here on (RFC 7143 11.5.6).
             task.forgetData(from: next)
         } else {
-            task.forgetData(from: 0)
+            task.heldResponse = nil
+            task.askedNumbers = []
         }
+        task.statSN = nil
+        task.wasReassigned = true
         task.isRecovering = task.command.expectedWriteByteCount > 0
         return try manage(.taskReassign, task: task, expDataSN: next, on: cid)
     }

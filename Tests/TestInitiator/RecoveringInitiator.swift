@@ -42,6 +42,9 @@ package final class RecoveringInitiator {
     private var commands: [InitiatorCommand] = []
     private var endings: [Ending?] = []
     private var issueCounts: [Int] = []
+    /// Commands to be issued anew, by index.
+    private var anew: [Int] = []
+    private static let repairLimit = 16
     private var underWay: [(index: Int, task: InitiatorTask)] = []
 
     /// - Parameters:
@@ -126,12 +129,26 @@ package final class RecoveringInitiator {
 
     // MARK: Repairing
 
+    /// Connections may be lost while others are repaired: so it begins again, but not for ever.
     private func repair() throws {
-        switch session.negotiated.errorRecoveryLevel {
-        case 2: try recoverConnections()
-        case 1 where !session.liveCIDs.isEmpty: try reinstateConnections()
-        default: try rebuildSession()
+        for _ in 0..<Self.repairLimit {
+            do {
+                switch session.negotiated.errorRecoveryLevel {
+                case 2: try recoverConnections()
+                case 1 where !session.liveCIDs.isEmpty: try reinstateConnections()
+                default: try rebuildSession()
+                }
+                while let index = anew.first {
+                    anew.removeFirst()
+                    counts.commandsIssuedAnew += 1
+                    try issue(index)
+                }
+                return
+            } catch let failure as InitiatorFailure where failure.kind == .connectionClosed {
+                continue
+            }
         }
+        throw InitiatorFailure(.connectionClosed, "connections are lost faster than they are repaired")
     }
 
     private var failed: [UInt16] { cids.filter { session.connection($0)?.state != .loggedIn } }
@@ -152,19 +169,17 @@ package final class RecoveringInitiator {
         for cid in failed {
             counts.connectionsRecovered += 1
             try session.addConnection(cid: cid)
-            var lost: [Int] = []
             for task in session.tasks(of: cid) {
                 guard let position = underWay.firstIndex(where: { $0.task === task }) else { continue }
                 if Int32(bitPattern: task.cmdSN &- session.expCmdSN) >= 0 {
                     counts.commandsRetried += 1
                     try session.retry(task, on: cid)
                 } else {
-                    lost.append(underWay[position].index)
+                    anew.append(underWay[position].index)
                     underWay.remove(at: position)
                     session.forget(task)
                 }
             }
-            try issueAnew(lost)
         }
     }
 
@@ -172,7 +187,7 @@ package final class RecoveringInitiator {
         counts.sessionsRebuilt += 1
         for cid in cids { session.cut(cid) }
         // What had ended before the cut was read is told.
-        let lost = underWay.filter { !$0.task.isEnded }.map(\.index).sorted()
+        anew = (anew + underWay.filter { !$0.task.isEnded }.map(\.index)).sorted()
         for (index, task) in underWay where task.isEnded {
             guard let outcome = task.outcome else { continue }
             endings[index] = Ending(outcome: outcome, issueCount: issueCounts[index])
@@ -180,11 +195,5 @@ package final class RecoveringInitiator {
         underWay = []
         session = try logIn()
         try complete()
-        try issueAnew(lost)
-    }
-
-    private func issueAnew(_ indices: [Int]) throws {
-        counts.commandsIssuedAnew += indices.count
-        for index in indices { try issue(index) }
     }
 }

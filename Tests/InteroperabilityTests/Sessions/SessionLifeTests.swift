@@ -49,8 +49,10 @@ extension Interoperability.Sessions {
             try server.stop()
         }
 
-        @Test("A session that failed is there for its time of retention, and no longer", .needsRecovery)
-        func retention() throws {
+        @Test(
+            "A session that failed is there for its time of retention, and no longer", .needsRecovery,
+            arguments: [1, 2])
+        func retention(failureCount: Int) throws {
             let server = try MartletServer("ram/1M")
             let bystander = try server.url.session { $0.isid = 0x8000_0000_0B0B }
             let session = try server.url.session {
@@ -59,11 +61,15 @@ extension Interoperability.Sessions {
                 $0.time2RetainSeconds = 1
             }
             try #require(session.negotiated.time2RetainSeconds == 1)
-            session.cut(session.leading)
-            try session.addConnection(cid: 0)
-            try session.expectData(lba: 0, blockCount: 8)
+            for _ in 1..<failureCount {
+                session.cut(0)
+                try session.addConnection(cid: 0)
+                try session.expectData(lba: 0, blockCount: 8)
+            }
             session.cut(0)
-            try bystander.drain(milliseconds: 2500)
+            let negotiated = session.negotiated
+            try bystander.drain(
+                milliseconds: (negotiated.time2WaitSeconds + negotiated.time2RetainSeconds + 1) * 1000)
             let refusal = #expect(throws: LoginRefusal.self) { try session.addConnection(cid: 0) }
             #expect(refusal?.status == 0x020A, "Session does not exist")
             try server.stop()
