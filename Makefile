@@ -17,7 +17,7 @@ help:
 	@echo "make test      check the style, build, and run every test"
 	@echo "make conformance  run libiscsi's suite against every kind of LUN, and write docs/conformance.md"
 	@echo "make handler-sources  compile tcmu-runner's own handlers against our headers, and serve them"
-	@echo "make interop   start a Ceph of one node, run the tests that need it, and remove it"
+	@echo "make interop   test with Ceph, an iSNS server and Linux in a virtual machine; write docs/interop.md"
 	@echo "make install   copy build/ to DESTDIR PREFIX (now: $(DESTDIR)$(PREFIX))"
 	@echo "make bench     measure against the floor and tgt, and write docs/performance.md; BENCH_FLAGS=--quick tries it"
 	@echo "make soak      the concurrency tests, for longer"
@@ -49,7 +49,8 @@ interop: test-programs
 	@trap 'scripts/ceph-rig wipe' EXIT; \
 	handlers="$$(scripts/unpack-tcmu-runner.sh "$(BUILD)/tcmu-runner")" && rig="$$(scripts/ceph-rig up)" && \
 	    env MARTLET_TCMU_HANDLERS="$$handlers" "MARTLET_$$rig" \
-	    swift test $(RELEASE) --skip-build --disable-xctest --filter Ceph $(TEST_FLAGS)
+	    swift test $(RELEASE) --skip-build --disable-xctest --filter 'Ceph|ISNSServer' $(TEST_FLAGS)
+	scripts/vm-rig/interop.py "$(BUILD)/bin/martlet" $(or $(INTEROP_FLAGS),--document docs/interop.md)
 
 soak: export MARTLET_SOAK := 1
 soak: test-programs

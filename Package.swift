@@ -81,6 +81,7 @@ let package = Package(
 
         // Level 2: pure machines, the loop, the authors' kit.
         .target(name: "ISCSI", dependencies: ["SCSI", "CDigest"], swiftSettings: strict),
+        .target(name: "ISNS", swiftSettings: strict),
         .target(name: "TargetCore", dependencies: ["SCSI"], swiftSettings: strict + dataPath),
         .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict + dataPath),
         .target(name: "HandlerKit", dependencies: ["HandlerABI"], swiftSettings: strict),
@@ -116,7 +117,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "CCrypto",
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "ISNS", "TargetCore", "SCSI", "CLinux", "CCrypto",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -150,6 +151,7 @@ let package = Package(
         // Tests, in the same order.
         .testTarget(name: "SCSITests", dependencies: ["SCSI"], swiftSettings: tests),
         .testTarget(name: "ISCSITests", dependencies: ["ISCSI", "SCSI", "CDigest"], swiftSettings: tests),
+        .testTarget(name: "ISNSTests", dependencies: ["ISNS"], swiftSettings: tests),
         .testTarget(name: "TargetCoreTests", dependencies: ["TargetCore", "SCSI"], swiftSettings: tests),
         .target(
             name: "PluginStore", dependencies: ["HandlerKit"], path: "Tests/Plugins/Store", swiftSettings: tests),
@@ -177,12 +179,17 @@ let package = Package(
             swiftSettings: tests),
         .testTarget(
             name: "ControlPlaneTests",
-            dependencies: ["ControlPlane", "EventLoop", "Transport", "ISCSI", "TargetCore", "SCSI"],
+            dependencies: ["ControlPlane", "EventLoop", "ISCSI", "ISNS", "Transport", "TargetCore", "SCSI"],
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
+        .target(
+            name: "TestInitiator", dependencies: ["ISCSI", "SCSI"], path: "Tests/TestInitiator", swiftSettings: tests),
         .testTarget(
-            name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CCrypto", "CSandbox"], swiftSettings: tests),
+            name: "TestInitiatorTests", dependencies: ["TestInitiator", "ISCSI", "SCSI"], swiftSettings: tests),
+        .testTarget(
+            name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CCrypto", "CSandbox", "TestInitiator"],
+            swiftSettings: tests),
         .testTarget(name: "TidyTests", swiftSettings: tests),
     ]
 )

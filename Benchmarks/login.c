@@ -76,8 +76,9 @@ static int exchange_login(struct session *session, uint32_t index, int stage, co
     bhs[0] = PDU_LOGIN | PDU_IMMEDIATE;
     bhs[BHS_FLAGS] = (uint8_t)(LOGIN_TRANSIT | stage << 2 | next);
     bhs[BHS_ISID] = 0x80;  // a random ISID, RFC 7143 11.12.5
-    put32(bhs + BHS_ISID + 1, (uint32_t)getpid());
-    bhs[BHS_ISID + 5] = (uint8_t)index;
+    // Two bytes of the process, the index in the qualifier's two.
+    put32(bhs + BHS_ISID + 1, (uint32_t)getpid() << 8);
+    put16(bhs + BHS_ISID + 4, (uint16_t)index);
     put16(bhs + BHS_TSIH, session->tsih);
     put32(bhs + BHS_CMD_SN, session->cmd_sn);
     put32(bhs + BHS_EXP_STAT_SN, session->exp_stat_sn);

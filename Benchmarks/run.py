@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from bench import document, machine, options, part_allocations, part_calls, part_cells, part_coalesce, part_costs
-from bench import part_files, part_idle, part_micro, part_profile, tables
+from bench import part_files, part_idle, part_micro, part_profile, part_sessions, tables
 from bench.results import Results
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -21,6 +21,7 @@ MEASURES: dict[str, Callable[[options.Options], dict[str, Any]]] = {
     "profile": part_profile.measure,
     "allocations": part_allocations.measure,
     "idle": part_idle.measure,
+    "sessions": part_sessions.measure,
     "micro": part_micro.measure,
     "costs": part_costs.measure,
     "files": part_files.measure,

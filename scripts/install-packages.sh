@@ -10,7 +10,8 @@ declare -A sets=(
     [test]="libiscsi-bin libiscsi-dev pkg-config qemu-block-extra qemu-utils zlib1g"
     [conformance]="libiscsi-bin libiscsi7 python3"
     [sources]="dpkg-dev libglusterfs-dev librbd-dev zlib1g-dev"
-    [interop]="ceph-common ceph-mon ceph-osd"
+    [interop]="ceph-common ceph-mon ceph-osd kmod mmdebstrap open-isns-server open-isns-utils python3
+        qemu-system-x86"
     [bench]="fio linux-perf python3-matplotlib strace tgt valgrind"
 )
 

@@ -120,6 +120,9 @@ MARKS: list[Mark] = [
     Mark("IOPS ÷ fio, O_DIRECT, 4 KiB, QD 32", 0.85, _listed("files", "ratio"), "at least"),
     Mark("handler call through the ABI, over calling the function", 60, _handler_call, unit=" ns"),
     Mark("idle server with 100 sessions, of a core", 0.2, _listed("idle", "percent"), unit=" %"),
+    Mark("memory of an idle session, of 1,000", 32, _listed("sessions", "kib"), unit=" KiB"),
+    Mark("idle server with 1,000 sessions, of a core", 1.0, _listed("sessions", "percent"), unit=" %"),
+    Mark("growth of the server by 9,000 logins and logouts", 1024, _listed("sessions", "growth_kib"), unit=" KiB"),
     # A server allocates now and then for reasons of its own, such as a timer's table: one in ten thousand is none.
     Mark("heap allocations per command in steady state", 0.0001, _listed("allocations", "per_command"), words="0"),
 ]

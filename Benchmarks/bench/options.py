@@ -13,7 +13,7 @@ BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
 ROOT = BENCHMARKS.parent
 DEFAULT_MARTLET = ROOT / "build" / "bin" / "martlet"
 DEFAULT_DOCUMENT = ROOT / "docs" / "performance.md"
-PARTS = ("cells", "calls", "profile", "allocations", "idle", "micro", "costs", "files", "coalesce")
+PARTS = ("cells", "calls", "profile", "allocations", "idle", "sessions", "micro", "costs", "files", "coalesce")
 QUICK_SECONDS, USUAL_SECONDS = 0.12, 1.2
 
 

@@ -85,7 +85,7 @@ def latency_table(results: Results) -> str:
 
 def not_run(results: Results) -> str:
     reasons = [f"* {name} was not run: {reason}" for name, reason in results.part("cells").get("not_run", {}).items()]
-    for part in ("calls", "profile", "allocations", "idle", "micro", "costs", "files", "coalesce"):
+    for part in ("calls", "profile", "allocations", "idle", "sessions", "micro", "costs", "files", "coalesce"):
         for reason in results.part(part).get("not_run", []):
             reasons.append(f"* {part}: {reason}")
     failures = [f"* failed: {failure}" for failure in results.part("cells").get("failures", [])]

@@ -188,7 +188,10 @@ public struct LoginStateMachine {
 
     /// The session stands: the last response, behind which the full feature phase begins.
     /// To be called once, after `establish`: anything else is the caller's mistake, and traps.
-    public mutating func established(tsih: UInt16) -> (response: LoginResponsePDU, text: [UInt8]) {
+    /// - Parameter window: of the session that the connection joins; nil: it is the first one, and begins the window.
+    public mutating func established(
+        tsih: UInt16, window: CommandWindow? = nil
+    ) -> (response: LoginResponsePDU, text: [UInt8]) {
         guard state == .establishing, let request = lastRequest else {
             preconditionFailure("a session was established that was not asked for")
         }
@@ -198,6 +201,10 @@ public struct LoginStateMachine {
         response.transits = true
         response.rawNextStage = LoginStage.fullFeaturePhase.rawValue
         response.tsih = tsih
+        if let window {
+            response.numbers.expCmdSN = window.expCmdSN
+            response.numbers.maxCmdSN = window.maxCmdSN
+        }
         return (response, text)
     }
 

@@ -18,6 +18,17 @@ public enum LogoutResponseCode: UInt8, Sendable, CaseIterable {
     case cleanupFailed = 3
 }
 
+/// What a logout means for the session (RFC 7143 11.14.1).
+public enum LogoutOutcome: Equatable, Sendable {
+    case closeSession
+    /// The connection ends, and its tasks with it.
+    case closeConnection(UInt16)
+    /// The connection ends; its tasks wait to be reassigned.
+    case removeForRecovery(UInt16)
+    /// Nothing changes.
+    case refuse(LogoutResponseCode)
+}
+
 /// Logout Request (RFC 7143 11.14).
 public struct LogoutRequestPDU: Equatable, Sendable, EncodablePDU {
     public var isImmediate: Bool
@@ -56,16 +67,19 @@ public struct LogoutRequestPDU: Equatable, Sendable, EncodablePDU {
         expStatSN = BasicHeaderSegment.expStatSN(of: header)
     }
 
-    /// The answer of a session whose only connection is `connection` (error recovery level 0): what to say, and
-    /// whether that connection ends once it has been said.
-    public func answer(onConnection connection: UInt16) -> (response: LogoutResponseCode, closes: Bool) {
+    /// What is to be done about it, on the connection `own` of a session at this error recovery level.
+    /// - Parameter isKnown: whether the session has a connection of this CID: one in the full feature phase, or one
+    ///   that was lost and whose tasks are kept.
+    public func outcome(
+        onConnection own: UInt16, errorRecoveryLevel: Int, isKnown: (UInt16) -> Bool
+    ) -> LogoutOutcome {
         switch reason {
-        case .closeSession:
-            (.closedSuccessfully, true)
+        case .closeSession: return .closeSession
         case .closeConnection:
-            cid == connection ? (.closedSuccessfully, true) : (.cidNotFound, false)
+            return cid == own || isKnown(cid) ? .closeConnection(cid) : .refuse(.cidNotFound)
         case .removeConnectionForRecovery:
-            cid == connection ? (.connectionRecoveryNotSupported, false) : (.cidNotFound, false)
+            guard cid == own || isKnown(cid) else { return .refuse(.cidNotFound) }
+            return errorRecoveryLevel < 2 ? .refuse(.connectionRecoveryNotSupported) : .removeForRecovery(cid)
         }
     }
 

@@ -62,6 +62,9 @@ public struct DurableReservations: Codable, Equatable, Sendable {
         guard Set(registrations.map { [$0.initiatorPort, $0.target, $0.port] }).count == registrations.count else {
             return false
         }
+        // A target's ports are all named, or its one port is not.
+        let unnamed = Set(registrations.filter { $0.port == nil }.map(\.target))
+        guard !registrations.contains(where: { $0.port != nil && unnamed.contains($0.target) }) else { return false }
         guard registrations.allSatisfy({ $0.key != 0 }) else { return false }
         guard let type else { return holder == nil }
         guard let type = ReservationType(rawValue: type) else { return false }

@@ -52,12 +52,14 @@ extension ITNexus {
         case all
         case tagged(UInt64)
         case allBut(SCSITask)
+        case matching((SCSITask) -> Bool)
 
         func contains(_ task: SCSITask) -> Bool {
             switch self {
             case .all: true
             case .tagged(let tag): task.tag == tag
             case .allBut(let exempt): task !== exempt
+            case .matching(let matches): matches(task)
             }
         }
     }

@@ -37,7 +37,8 @@ extension LogicalUnit {
 
     /// `target` has the unit no more.
     func isLeft(by target: String) {
-        for each in ports.leave(target) { reservations.renumber(port: each.old, as: each.new) }
+        let named = Set(reservations.snapshot.registrations.map(\.nexus.relativeTargetPort))
+        for each in ports.leave(target, named: named) { reservations.renumber(port: each.old, as: each.new) }
         post(.inquiryDataHasChanged)
     }
 

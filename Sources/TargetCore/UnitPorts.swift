@@ -106,13 +106,14 @@ final class UnitPorts: Sendable {
         }
     }
 
-    /// `target` has the unit no more. Its ports keep their registrations, under numbers that no other port can get.
-    func leave(_ target: String) -> [Renumbering] {
+    /// `target` has the unit no more. Those of its ports that registrations name, by their numbers until now, keep them
+    /// under numbers that no other port can get.
+    func leave(_ target: String, named: Set<UInt16>) -> [Renumbering] {
         state.withLock { state in
             let left = state.ports.filter { $0.value.target == target }
             for number in left.keys { state.ports[number] = nil }
             noteConditions(state)
-            return left.map { number, port in
+            return left.filter { named.contains($0.key) }.map { number, port in
                 let name = Name(target: target, port: port.description.name)
                 return Renumbering(old: number, new: state.numberAbsent(name))
             }

@@ -14,7 +14,8 @@ extension ISCSIConnection {
         case .dataOut:
             return !held.holds(initiatorTaskTag: pdu.initiatorTaskTag)
         case .scsiCommand:
-            // One ahead of its turn is held whole.
+            // One ahead of its turn is held whole; one whose data digest may be wrong has never come (RFC 7143 7.8).
+            guard retention == nil else { return false }
             return pdu.isImmediate || pdu.cmdSN == window.expCmdSN
         default:
             return false
@@ -22,10 +23,10 @@ extension ISCSIConnection {
     }
 
     func beginDataSegment(_ pdu: ReceivedPDU) throws(PDUError) -> DataSegment {
-        switch pdu.opcode {
-        case .dataOut: try dataOut(pdu)
-        default: try command(pdu)
-        }
+        guard pdu.opcode == .dataOut else { return try command(pdu) }
+        var segment = try dataOut(pdu)
+        if retention != nil, segment.hasDigest { segment.header = pdu.headerCopy }
+        return segment
     }
 
     // MARK: SCSI Command
@@ -56,8 +57,9 @@ extension ISCSIConnection {
     private func begin(
         _ task: ISCSITask, _ pdu: SCSICommandPDU, _ received: ReceivedPDU, _ session: ISCSISession
     ) throws(PDUError) -> DataSegment {
-        task.begin(pdu)
-        task.scsi.allowsMappedData = !framer.hasDataDigest
+        session.commandCount &+= 1
+        task.begin(pdu, on: self, sequence: session.commandCount)
+        task.scsi.allowsMappedData = !framer.hasDataDigest && retention == nil
         // What it changes must not show in the data of commands before it.
         if pdu.attribute == SCSICommandPDU.Attribute.ordered { session.settleMappedReads() }
         if context.latencies.isDue() { task.beSampled(in: context) }
@@ -70,7 +72,7 @@ extension ISCSIConnection {
                 task.write = try WriteTransfer(
                     expectedLength: task.expectedFromInitiator, wanted: wanted,
                     immediateByteCount: received.frame.dataByteCount, unsolicitedFollows: !pdu.isFinal,
-                    parameters: session.parameters.session)
+                    parameters: session.parameters)
             }
         } catch {
             // The peer broke the rules of data transfer: the command never was.
@@ -85,7 +87,7 @@ extension ISCSIConnection {
         }
         if acceptance == .accepted {
             let hasEarly = pdu.writes && (received.frame.dataByteCount > 0 || !pdu.isFinal)
-            let early = hasEarly ? min(wanted, session.parameters.session.firstBurstLength) : 0
+            let early = hasEarly ? min(wanted, session.parameters.firstBurstLength) : 0
             session.leaseBuffer(for: task, earlyByteCount: early)
         }
         return DataSegment(
@@ -121,7 +123,8 @@ extension ISCSIConnection {
     private func dataOut(
         _ received: ReceivedPDU, _ pdu: DataOutPDU, for task: ISCSITask
     ) throws(PDUError) -> DataSegment {
-        guard task.initiatorTaskTag == pdu.initiatorTaskTag,
+        // Data come by the connection of their command (RFC 7143 4.2.5.1).
+        guard task.initiatorTaskTag == pdu.initiatorTaskTag, task.connection?.refers(to: self) ?? false,
             task.phase == .gathering || task.phase == .draining
         else { return DataSegment(forgetting: received.frame) }
         // Solicited data have been asked for only after the whole buffer was leased.
@@ -180,13 +183,6 @@ extension ISCSIConnection {
             case .protocolServiceCRCError: .protocolServiceCRCError
             }
         session?.nexus.object.fail(task.scsi, sense)
-    }
-
-    /// A task that the core does not know any more ends without an answer.
-    func drop(_ task: ISCSITask) {
-        forget(task)
-        window.commandEnded()
-        session?.release(task)
     }
 
     /// The task's buffer is now at `target`; data on their way to it follow.

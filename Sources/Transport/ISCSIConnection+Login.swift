@@ -9,8 +9,11 @@ extension ISCSIConnection {
         let server = context.server
         let directory = TargetDirectory(server: server, portal: portal, peer: peer)
         targetDirectory = directory
+        var offered = LocalParameters()
+        offered.session.maxConnections = server.configuration.sessionConnectionLimit
+        offered.session.errorRecoveryLevel = server.configuration.errorRecoveryLevel
         loginMachine = LoginStateMachine(
-            portalGroupTag: server.portalGroupTag(of: portal), offered: LocalParameters(),
+            portalGroupTag: server.portalGroupTag(of: portal), offered: offered,
             commandWindowDepth: server.configuration.commandWindowDepth, directory: directory)
     }
 
@@ -18,6 +21,7 @@ extension ISCSIConnection {
         guard pdu.opcode == .login else { throw .dropConnection(.notALoginRequest) }
         let request = try LoginRequestPDU(pdu.header)
         let data = pdu.data
+        drive(.loginRequestReceived)
         guard let step = loginMachine?.receive(request, text: data) else { return }
         switch step {
         case .respond(let response, let text):
@@ -40,6 +44,7 @@ extension ISCSIConnection {
         context.diagnostics.report(
             .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)\(reason)")
         send(response, text)
+        drive(.loginFailed)
         closeAfterFlush()
     }
 
@@ -50,20 +55,26 @@ extension ISCSIConnection {
         guard catchUp(outcome) else { return }
         guard case .normal(let targetName) = outcome.kind else {
             guard let handle = directory.reserve(loop: context.mailbox) else { return refuse(.outOfResources) }
-            return finishLogin(outcome, handle: handle, name: nil)
+            return finishDiscovery(outcome, handle)
         }
         let name = SessionName(
             initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName,
             portalGroupTag: context.server.portalGroupTag(of: portal))
         switch directory.claim(
-            name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox)
+            name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox,
+            targetLimit: context.server.configuration.targetSessionLimit)
         {
         case .fresh(let handle):
             finishLogin(outcome, handle: handle, name: name)
         case .replaces(let old, let handle):
             waitForPredecessor(old, outcome, handle, name)
+        case .joins(let handle):
+            handOver(outcome, to: handle)
         case .doesNotExist:
             refuse(.sessionDoesNotExist)
+        case .tooMany:
+            context.server.admission.countRefusedSession()
+            refuse(.outOfResources)
         case .exhausted:
             refuse(.outOfResources)
         }
@@ -76,7 +87,7 @@ extension ISCSIConnection {
         return status == .success
     }
 
-    private func refuse(_ status: LoginStatus) {
+    func refuse(_ status: LoginStatus) {
         if let response = loginMachine?.refused(status) { refuse(response) }
     }
 
@@ -115,40 +126,108 @@ extension ISCSIConnection {
         finishLogin(outcome, handle: handle, name: name)
     }
 
-    private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName?) {
-        guard var machine = loginMachine, let targets = targetDirectory else { return }
-        let (response, text) = machine.established(tsih: handle.tsih)
+    private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName) {
+        guard let targets = targetDirectory,
+            let grant = targets.served.grant(
+                targets.visitor(outcome.initiatorName), targetName: name.targetName)
+        else {
+            context.server.directory.release(name, handle)
+            return refuse(.targetRemoved)
+        }
+        order = CommandOrder(
+            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        beginFullFeaturePhase(outcome, tsih: handle.tsih, sessionParameters: handle.parameters)
+        let session = ISCSISession(
+            name: name, handle: handle, grant: grant, parameters: handle.parameters, order: order, context: context)
+        session.add(self)
+        loggedIn(outcome, "to \(name.targetName)")
+    }
+
+    private func finishDiscovery(_ outcome: LoginOutcome, _ handle: SessionHandle) {
+        order = CommandOrder(
+            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        beginFullFeaturePhase(outcome, tsih: handle.tsih, sessionParameters: handle.parameters)
+        discoveryHandle = handle
+        loggedIn(outcome, "for discovery")
+    }
+
+    /// Sends the last Login Response, which goes out without digests; what follows it has them.
+    private func beginFullFeaturePhase(
+        _ outcome: LoginOutcome, tsih: UInt16, sessionParameters: SessionParameters, window: CommandWindow? = nil
+    ) {
+        guard var machine = loginMachine else { preconditionFailure("a login without its machine") }
+        let (response, text) = machine.established(tsih: tsih, window: window)
         loginMachine = nil
-        visitor = targets.visitor(outcome.initiatorName)
+        visitor = targetDirectory?.visitor(outcome.initiatorName)
         targetDirectory = nil
-        // The last Login Response goes out without digests; what follows it has them.
         send(response, text)
         emitOutbox()
         parameters = outcome.parameters
-        parameters.session = handle.parameters
+        parameters.session = sessionParameters
         statSN = machine.nextStatSN
         framer.hasHeaderDigest = parameters.hasHeaderDigest
         framer.hasDataDigest = parameters.hasDataDigest
         framer.maxDataSegmentLength = parameters.maxReceiveDataSegmentLength
         connectionIdentifier = outcome.cid
-        window = CommandWindow(
-            initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
+        acknowledgedStatSN = statSN
+        if sessionParameters.errorRecoveryLevel > 0, outcome.kind != .discovery {
+            retention = StatusRetention()
+            tracksStatus = true
+        }
         phase = .fullFeature
         context.totals.loginCount += 1
-        if let name, let visitor, let grant = targets.served.grant(visitor, targetName: name.targetName) {
-            session = ISCSISession(
-                name: name, handle: handle, grant: grant, parameters: parameters, connection: self)
-        } else {
-            discoveryHandle = handle
-        }
+        context.loggedIn(self)
+        drive(.loginSucceeded)
+    }
+
+    private func loggedIn(_ outcome: LoginOutcome, _ purpose: String) {
         context.diagnostics.report(
-            .info,
-            "\(outcome.initiatorName) logged in from \(peer?.description ?? "unknown")"
-                + (name.map { " to \($0.targetName)" } ?? " for discovery"))
+            .info, "\(outcome.initiatorName) logged in from \(peer?.description ?? "unknown") \(purpose)")
         startKeepalive()
         updateInterest()
         // Requests may have come with the last Login Request.
         if !input.isEmpty { planWorkOff() }
+    }
+
+    // MARK: One more connection of a session
+
+    /// The session lives in its own loop: the connection goes there.
+    private func handOver(_ outcome: LoginOutcome, to handle: SessionHandle) {
+        guard let machine = loginMachine else { return }
+        phase = .establishing
+        let handover = LoginHandover(
+            descriptor: releaseSocket(), machine: machine, connectionMachine: self.machine, outcome: outcome,
+            input: input.copy(), ticket: ticket, portal: portal, targetDirectory: targetDirectory)
+        let mailbox = context.mailbox
+        nonisolated(unsafe) let context = context
+        handle.join(handover) { handover in
+            // The session is no more: the login ends where it began.
+            mailbox.perform {
+                let connection = unsafe ISCSIConnection(handover, context: context)
+                unsafe context.take(connection)
+                connection.refuse(.sessionDoesNotExist)
+            }
+        }
+        close(handedOver: true)
+    }
+
+    /// In the loop of `session`: the login goes on there.
+    func join(_ session: ISCSISession, _ outcome: LoginOutcome) {
+        connectionIdentifier = outcome.cid
+        if let status = session.refusal(of: self, cid: outcome.cid) { return refuse(status) }
+        joining = session
+        // What the connection before it had under way must be settled first: it may be the very same commands.
+        session.whenSettled(cid: outcome.cid) { [self] in
+            guard joining === session, phase == .establishing else { return }
+            joining = nil
+            session.endJoin(self, failed: session.isEnding)
+            guard !session.isEnding else { return refuse(.sessionDoesNotExist) }
+            order = session.order
+            beginFullFeaturePhase(
+                outcome, tsih: session.handle.tsih, sessionParameters: session.parameters, window: window)
+            session.add(self)
+            loggedIn(outcome, "to \(session.name.targetName), connection \(outcome.cid) of its session")
+        }
     }
 }
 

@@ -10,13 +10,17 @@ extension ISCSIConnection {
         if phase == .login { return try handleLogin(pdu) }
         // Also after a request that is refused: its number may have closed a gap.
         defer { deliverHeld() }
+        try handleOne(pdu, dataDigestMatches: dataDigestMatches)
+    }
+
+    private func handleOne(_ pdu: ReceivedPDU, dataDigestMatches: Bool) throws(PDUError) {
+        if tracksStatus { acknowledged(BasicHeaderSegment.expStatSN(of: pdu.header)) }
         guard let opcode = pdu.opcode else { throw .reject(.commandNotSupported) }
         switch opcode {
         case .scsiCommand, .dataOut:
             try handleData(pdu, opcode, dataDigestMatches)
         case .snackRequest:
-            // Error recovery level 0 has no SNACK (RFC 7143 11.16).
-            throw .reject(.snackReject)
+            try snack(pdu)
         case .login:
             throw .reject(.protocolError)
         case .nopOut, .taskManagement, .text, .logout:
@@ -49,13 +53,13 @@ extension ISCSIConnection {
     private func handleData(
         _ pdu: ReceivedPDU, _ opcode: InitiatorOpcode, _ dataDigestMatches: Bool
     ) throws(PDUError) {
+        // A command whose data are no good has never come; its initiator sends it again (RFC 7143 7.8).
+        if !dataDigestMatches, retention != nil, opcode == .scsiCommand { throw .reject(.dataDigestError) }
         if opcode == .dataOut {
             if held.holds(initiatorTaskTag: pdu.initiatorTaskTag) {
                 let copy = HeldRequests.HeldPDU(pdu, dataDigestMatches: dataDigestMatches)
-                guard held.hold(dataOutFor: pdu.initiatorTaskTag, copy) else {
-                    throw .dropConnection(.tooMuchHeld)
-                }
-                return
+                held.hold(dataOutFor: pdu.initiatorTaskTag, copy)
+                return waitForGap()
             }
         } else if !pdu.isImmediate && pdu.cmdSN != window.expCmdSN {
             var ahead = window
@@ -64,6 +68,11 @@ extension ISCSIConnection {
         }
         let segment = opcode == .dataOut ? try dataOut(pdu) : try command(pdu)
         guard let task = segment.task else { return }
+        if !dataDigestMatches, retention != nil {
+            var lost = segment
+            lost.header = pdu.headerCopy
+            return dataLost(lost)
+        }
         if let target = unsafe segment.target, let source = unsafe pdu.dataAtHand.baseAddress {
             // Safe: the segment's place is inside the task's lease, and the PDU is whole.
             unsafe target.copyMemory(from: source, byteCount: segment.placeByteCount)
@@ -73,25 +82,53 @@ extension ISCSIConnection {
 
     private func hold(_ pdu: ReceivedPDU, _ dataDigestMatches: Bool = true) {
         let copy = HeldRequests.HeldPDU(pdu, dataDigestMatches: dataDigestMatches)
-        guard held.hold(cmdSN: pdu.cmdSN, initiatorTaskTag: pdu.initiatorTaskTag, copy) else {
+        held.hold(cmdSN: pdu.cmdSN, initiatorTaskTag: pdu.initiatorTaskTag, of: self, copy)
+        waitForGap()
+    }
+
+    /// Enough is held: another connection must bring what is missing first. If there is none, the peer is wrong.
+    private func waitForGap() {
+        guard held.isFull else { return }
+        guard session?.hasSeveralConnections ?? false else {
             return close(reason: "it sent too much ahead of a missing command", isPeersFault: true)
         }
+        isGapPaused = true
+        updateInterest()
+    }
+
+    func resumeAfterGap() {
+        guard isGapPaused, !held.isFull, phase != .closed else { return }
+        isGapPaused = false
+        updateInterest()
+        if !input.isEmpty { planWorkOff() }
     }
 
     /// The gap before held requests may have closed.
     func deliverHeld() {
-        while !held.isEmpty, phase == .fullFeature, !isReadStopped, let pdus = held.take(cmdSN: window.expCmdSN) {
+        if hasOrderWaits { order.endWaits() }
+        guard !held.isEmpty, phase == .fullFeature, !isReadStopped else { return }
+        while let taken = held.take(cmdSN: window.expCmdSN) {
             // A number without a request: its command was aborted before it came.
-            if pdus.isEmpty { _ = window.receive(cmdSN: window.expCmdSN, isImmediate: false) }
-            for each in pdus {
-                unsafe each.bytes.withUnsafeBytes { bytes in
-                    let pdu = unsafe ReceivedPDU(frame: each.frame, bytes: bytes)
-                    do throws(PDUError) {
-                        try handle(pdu, dataDigestMatches: each.dataDigestMatches)
-                    } catch {
-                        failed(pdu, error)
-                    }
-                }
+            guard let connection = taken.connection else {
+                _ = window.receive(cmdSN: window.expCmdSN, isImmediate: false)
+                continue
+            }
+            // What it brought has never come: the initiator may send it again by another connection.
+            guard connection.phase == .fullFeature, !connection.isReadStopped else { continue }
+            for pdu in taken.pdus { connection.handleHeld(pdu) }
+        }
+        if hasOrderWaits { order.endWaits() }
+        session?.resumeAfterGap()
+    }
+
+    private func handleHeld(_ held: HeldRequests.HeldPDU) {
+        guard phase == .fullFeature else { return }
+        unsafe held.bytes.withUnsafeBytes { bytes in
+            let pdu = unsafe ReceivedPDU(frame: held.frame, bytes: bytes)
+            do throws(PDUError) {
+                try handleOne(pdu, dataDigestMatches: held.dataDigestMatches)
+            } catch {
+                failed(pdu, error)
             }
         }
     }

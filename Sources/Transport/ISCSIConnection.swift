@@ -6,7 +6,7 @@ internal import TargetCore
 
 /// One iSCSI connection: its socket, what has come in, what is to go out, and where its login stands.
 /// Belongs to its loop's thread. The files beside this one hold its parts: receiving, login, requests, sending.
-final class ISCSIConnection {
+@safe final class ISCSIConnection {
     enum Phase {
         /// Login Requests alone are understood.
         case login
@@ -38,10 +38,26 @@ final class ISCSIConnection {
     var framer = PDUFramer()
     /// The next status sequence number.
     var statSN: UInt32 = 0
-    /// The command window. A discovery session has one too.
-    var window = CommandWindow(initialCmdSN: 0, depth: 1)
-    /// Requests ahead of their turn.
-    var held = HeldRequests()
+    /// Where the connection stands by the RFC's states; `phase` says what is done with what comes in.
+    var machine = ConnectionStateMachine()
+    /// CmdSN order: the session's. A discovery session has its own.
+    var order = CommandOrder(initialCmdSN: 0, depth: 1) {
+        didSet { unsafe orderContents = order.contents }
+    }
+    /// Of `order`.
+    private(set) var orderContents: UnsafeMutablePointer<CommandOrder.Contents>
+    /// What may have to be sent again; nil at error recovery level 0.
+    var retention: StatusRetention?
+    /// ExpStatSN is looked at: responses are kept, or the order among several connections matters.
+    var tracksStatus = false
+    /// Answers before this StatSN have been acknowledged.
+    var acknowledgedStatSN: UInt32 = 0
+    /// Nothing is sent while a response fence stands on another connection of the session.
+    var isFenced = false
+    /// The session that it is about to join.
+    var joining: ISCSISession?
+    /// How it leaves its session.
+    var leave = ISCSISession.Leave.failed
     var text = TextExchange()
     /// A normal session; nil in login and in a discovery session.
     var session: ISCSISession? {
@@ -68,6 +84,8 @@ final class ISCSIConnection {
     var isSendBlocked = false
     var isReadPaused = false
     var isReadStopped = false
+    /// Too much came ahead of a request that another connection must bring first.
+    var isGapPaused = false
     var isWorkOffPlanned = false
     /// Responses of sampled commands that the coalescer holds.
     var sampledResponses = LatencyRecorder.Responses()
@@ -89,6 +107,8 @@ final class ISCSIConnection {
     var connectionIdentifier: UInt16 = 0
     /// A discovery session has a TSIH too.
     var discoveryHandle: SessionHandle?
+    /// In the ledger of connections.
+    var ticket: UInt64 = 0
     private(set) var closingReason = "the peer was told to go"
 
     init(socket: Socket, context: LoopContext, portal: PortalIndex) {
@@ -97,6 +117,7 @@ final class ISCSIConnection {
         local = socket.localAddress
         self.socket = socket
         self.context = context
+        unsafe orderContents = order.contents
         coalescer = ResponseCoalescer(pool: context.pool)
         let policy = context.server.configuration.coalescing
         pacing = CoalescingController(policy)
@@ -104,14 +125,42 @@ final class ISCSIConnection {
         lastHeard = context.loop.now
     }
 
+    /// Goes on in the loop of `context` with a login that another loop has brought to its end.
+    convenience init(_ handover: LoginHandover, context: LoopContext) {
+        self.init(socket: handover.takeSocket(), context: context, portal: handover.portal)
+        targetDirectory = handover.targetDirectory
+        loginMachine = handover.machine
+        machine = handover.connectionMachine
+        ticket = handover.ticket
+        phase = .establishing
+        unsafe handover.input.withUnsafeBytes { unsafe input.append($0, pool: context.pool) }
+    }
+
     func start() {
+        guard openStream() else { return }
+        drive(.transportConnected)
+        beginLogin()
+        limitLogin()
+    }
+
+    /// The same for a connection that comes from another loop.
+    func goOn() {
+        guard openStream() else { return }
+        updateInterest()
+        limitLogin()
+    }
+
+    private func openStream() -> Bool {
         do throws(SystemError) {
             stream = try context.loop.openStream(socket.descriptor, owner: self)
+            return true
         } catch {
             close(reason: "cannot watch its socket: \(error)")
-            return
+            return false
         }
-        beginLogin()
+    }
+
+    private func limitLogin() {
         timer = context.loop.schedule(afterMilliseconds: context.server.configuration.loginTimeoutMilliseconds) {
             [self] in
             timer = nil
@@ -120,9 +169,18 @@ final class ISCSIConnection {
         }
     }
 
+    /// The socket goes to another loop.
+    func releaseSocket() -> CInt {
+        stream?.close()
+        stream = nil
+        return socket.release()
+    }
+
     /// Receives or not, as things stand.
     func updateInterest() {
-        stream?.isReceiving = (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped
+        stream?.isReceiving =
+            (phase == .login || phase == .fullFeature) && !isReadPaused && !isReadStopped
+            && !isGapPaused
     }
 
     func planFlush() {
@@ -182,21 +240,30 @@ final class ISCSIConnection {
         session.whenIdle { [self] in closeAfterFlush() }
     }
 
-    /// Closes at once. Commands under way are aborted; what they touch is quiet when their session says so.
+    /// Closes at once. Commands under way are aborted, or wait for another connection; what they touch is quiet when
+    /// their session says so.
     func close(reason: String, isPeersFault: Bool = false) {
         guard phase != .closed else { return }
         let wasLoggedIn = phase == .fullFeature
-        phase = .closed
         if isPeersFault { context.totals.protocolErrorCount += 1 }
         context.diagnostics.report(
             isPeersFault ? .warning : (wasLoggedIn ? .info : .debug),
             "connection from \(peer?.description ?? "unknown") closed: \(reason)")
+        drive(leave == .loggedOut ? .sessionEnded : .transportFailed)
+        close(handedOver: false)
+    }
+
+    /// Lets go of all that it has. `handedOver`: its socket goes on in another loop.
+    func close(handedOver: Bool) {
+        phase = .closed
         cancelTimer()
         for wait in managementWaits { wait.timer.map(context.loop.cancel) }
         managementWaits.removeAll()
         // From here on the kernel writes into no command's buffer.
         stream?.close()
         stream = nil
+        // Of a data segment that has not come whole nobody knows what is right.
+        if let segment, !segment.placement.isEmpty { segment.task?.use { $0.write?.lose(segment.placement) } }
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()
@@ -204,22 +271,33 @@ final class ISCSIConnection {
         context.latencies.forget(&sampledResponses)
         outbox.removeAll()
         if let session {
-            context.keepUntilQuiet(session)
-            session.connectionClosed()
             self.session = nil
+            session.connectionEnded(self)
+        }
+        if let joining {
+            self.joining = nil
+            joining.endJoin(self, failed: true)
         }
         if let discoveryHandle { context.server.directory.release(discoveryHandle) }
         discoveryHandle = nil
+        if handedOver { return context.giveAway(self) }
         // A timer or a login that waits may hold the connection for a while: the descriptor goes now.
         socket.shutdown()
         socket.close()
         context.forget(self)
     }
 
+    /// Takes the state machine on. What it says to do is done by the caller: the states name what happens.
+    func drive(_ event: ConnectionStateMachine.Event) {
+        guard machine.handle(event) == .protocolError else { return }
+        context.diagnostics.report(.error, "connection state \(machine.state) does not know \(event)")
+    }
+
     // MARK: What it looks like from outside
 
     func sessionSnapshot() -> SessionSnapshot? {
-        guard let session else { return nil }
+        // One line for a session, whichever of its connections is asked first.
+        guard let session, session.connections.first === self else { return nil }
         var snapshot = SessionSnapshot(
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,

@@ -144,6 +144,7 @@ public final class ISCSIServer: Sendable {
         sum.placedLoops.sort { $0.loop < $1.loop }
         sum.placementSummary = placement?.summary ?? ""
         sum.pollerName = state.pollerName
+        sum.admission = state.admission.counters
         return sum
     }
 

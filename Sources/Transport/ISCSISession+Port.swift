@@ -15,16 +15,23 @@ extension ISCSISession: TargetPort {
     func taskAborted(_ task: SCSITask) { useTransportTask(of: task) { aborted($0) } }
 
     private func finished(_ task: ISCSITask) {
-        guard let link else { return release(task) }
+        guard let connection = task.connection else { return finishedUnconnected(task) }
         if task.phase == .gathering, !endsGathering(task) { return }
         task.phase = .responding
-        link.use { $0.enqueue(task) }
+        connection.use { $0.enqueue(task) }
+    }
+
+    /// `task` has ended, and its connection has gone: its answer waits for another one, if there can be one.
+    private func finishedUnconnected(_ task: ISCSITask) {
+        forgetMemoryWait(of: task)
+        if isEnding || retentionMilliseconds == 0 { return release(task) }
+        task.phase = .responding
     }
 
     /// `task` ended while its data were still to come. False: its answer waits for the end of the unsolicited ones.
     private func endsGathering(_ task: ISCSITask) -> Bool {
         forgetMemoryWait(of: task)
-        connection?.forget(task)
+        task.connection?.use { $0.forget(task) }
         guard task.write?.awaitsUnsolicited ?? false else { return true }
         task.phase = .draining
         return false
@@ -32,8 +39,8 @@ extension ISCSISession: TargetPort {
 
     private func aborted(_ task: ISCSITask) {
         forgetMemoryWait(of: task)
-        connection?.forget(task)
-        if task.phase != .responding { connection?.window.commandEnded() }
+        task.connection?.use { $0.forget(task) }
+        if task.phase != .responding { window.commandEnded() }
         release(task)
     }
 
@@ -46,6 +53,12 @@ extension ISCSISession: TargetPort {
         useTransportTask(of: task) { task in
             task.stamps.requestEnded(posted: task.scsi.request.postedNanoseconds, now: context.latencies.now())
         }
+    }
+
+    static func transportTask(of task: SCSITask) -> ISCSITask {
+        guard let context = task.transportContext else { preconditionFailure("a task of another transport") }
+        // Safe: `ISCSITask.init` puts itself there, and nobody else does.
+        return unsafe unsafeDowncast(context.object, to: ISCSITask.self)
     }
 
     private func useTransportTask(of task: SCSITask, _ body: (ISCSITask) -> Void) {

@@ -4,35 +4,47 @@ internal import ISCSI
 internal import SCSI
 internal import TargetCore
 
-/// A normal iSCSI session: an I_T nexus with its tasks and their memory. Lives on the loop of its one connection, and
-/// outlives the connection until no handler holds a command of it.
+/// A normal iSCSI session: an I_T nexus with its tasks and their memory, and one connection or several. All of it lives
+/// on one loop; it outlives its connections until no handler holds a command of it. The files beside this one hold its
+/// parts: connections, memory, recovery, what the core tells it.
 @safe final class ISCSISession {
     let name: SessionName
     let handle: SessionHandle
     let target: SCSITarget
     /// The logical units that its initiator is to see.
     private(set) var view: LUNView
-    let parameters: NegotiatedParameters
+    /// Of the session: what each connection negotiated for itself is in the connection.
+    let parameters: SessionParameters
     let context: LoopContext
-    /// Nil once the connection has closed.
-    private(set) var connection: ISCSIConnection? {
-        didSet { link = connection.map { Borrowed($0) } }
-    }
-    /// The connection, uncounted.
-    private(set) var link: Borrowed<ISCSIConnection>?
+    /// CmdSN order over all connections.
+    let order: CommandOrder
+    /// In the full feature phase.
+    var connections: [ISCSIConnection] = []
+    /// Connections that have gone and whose tasks are not settled yet.
+    var departures: [Departure] = []
+    var machine = SessionStateMachine()
+    /// Connections that are about to join: their logins are good.
+    var joining: [ISCSIConnection] = []
+    /// Response fences, the first of them in force.
+    var fences: [ResponseFence] = []
+    /// All of it ends: no connection joins any more.
+    var isEnding = false
     private var nexusHolder: ITNexus!
     /// Lives as long as the session.
     private(set) var nexus: Borrowed<ITNexus>!
 
-    private var tasks: [ISCSITask] = []
+    private(set) var tasks: [ISCSITask] = []
     /// Of `tasks`.
     private var freeTasks: [Borrowed<ISCSITask>] = []
-    private(set) var leasedByteCount = 0
-    private var memoryWaiters: [ISCSITask] = []
+    var leasedByteCount = 0
+    var memoryWaiters: [ISCSITask] = []
     private var isTurnPlanned = false
     private var idleActions: [() -> Void] = []
-    private var isQuiet = false
-    private var quietActions: [() -> Void] = []
+    private(set) var isQuiet = false
+    /// Commands that have come.
+    var commandCount: UInt64 = 0
+    var quietActions: [() -> Void] = []
+    private var hasLostNexus = false
     /// Names the session in samples, and its target by its position.
     let statisticsNumber: UInt64
     let statisticsTarget: UInt32
@@ -44,28 +56,31 @@ internal import TargetCore
     static let immediateCommandLimit = 16
 
     init(
-        name: SessionName, handle: SessionHandle, grant: AccessGrant, parameters: NegotiatedParameters,
-        connection: ISCSIConnection
+        name: SessionName, handle: SessionHandle, grant: AccessGrant, parameters: SessionParameters,
+        order: CommandOrder, context: LoopContext
     ) {
         self.name = name
         self.handle = handle
         target = grant.target
         view = grant.view
         self.parameters = parameters
-        self.connection = connection
-        context = connection.context
+        self.order = order
+        self.context = context
         statisticsNumber = context.server.nextSessionNumber()
         statisticsTarget = UInt32(context.server.statisticsPosition(ofTarget: name.targetName))
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
-        link = Borrowed(connection)
         nexusHolder = ITNexus(
             target: target, initiatorPortName: Self.portName(name), targetPort: grant.port, loop: context.mailbox,
             port: self, map: grant.map)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
-        handle.attach { reason, done in unsafe session.terminate(reason: reason, done) }
+        handle.attach { reason, done in
+            unsafe session.terminate(reason: reason, done)
+        } join: { handover in
+            unsafe session.join(handover)
+        }
     }
 
     /// The SCSI port name of the initiator port, as RFC 7143 forms it from the iSCSI name and the ISID.
@@ -97,10 +112,24 @@ internal import TargetCore
         if let task = freeTasks.popLast() { return task }
         // Twice the window: those under way, and those whose response the peer has not taken yet.
         let limit = 2 * Int(context.server.configuration.commandWindowDepth) + Self.immediateCommandLimit
-        guard tasks.count < limit else { return nil }
+        guard tasks.count < limit else { return takeRetainedTask() }
         let task = context.takeSpareTask(for: self, index: UInt32(tasks.count))
         tasks.append(task)
         return Borrowed(task)
+    }
+
+    /// All tasks are in use, some of them only so that their responses can be sent again: the oldest of these goes.
+    private func takeRetainedTask() -> Borrowed<ISCSITask>? {
+        for connection in connections {
+            while freeTasks.isEmpty, connection.shedRetained() {}
+        }
+        return freeTasks.popLast()
+    }
+
+    /// The newest command of this tag: an older one may still wait for the acknowledgement of its status.
+    func task(initiatorTaskTag: UInt32, where matches: (ISCSITask) -> Bool) -> ISCSITask? {
+        tasks.filter { $0.phase != .free && $0.initiatorTaskTag == initiatorTaskTag && matches($0) }
+            .max { $0.sequence < $1.sequence }
     }
 
     func task(targetTransferTag: UInt32) -> Borrowed<ISCSITask>? {
@@ -127,103 +156,29 @@ internal import TargetCore
         if freeTasks.count == tasks.count { becameIdle() }
     }
 
-    /// `task` does not wait for memory any more.
-    func forgetMemoryWait(of task: ISCSITask) {
-        guard task.waitsForMemory else { return }
-        task.waitsForMemory = false
-        memoryWaiters.removeAll { $0 === task }
+    /// A task that the core does not know any more ends without an answer.
+    func drop(_ task: ISCSITask) {
+        task.connection?.use { $0.forget(task) }
+        dropResponse(of: task)
     }
 
-    // MARK: Memory
+    /// `task` has ended for the core, and is not answered.
+    func dropResponse(of task: ISCSITask) {
+        if !task.isResponseBegun { window.commandEnded() }
+        release(task)
+    }
 
-    /// Leases the buffer of an accepted command, as far as the session's share allows. Early data always find room.
-    func leaseBuffer(for task: ISCSITask, earlyByteCount: Int) {
-        let need = task.scsi.plan.bufferByteCount
-        if fits(need) {
-            lease(need, for: task)
-        } else {
-            task.hasShortLease = true
-            if earlyByteCount > 0 { lease(min(need, earlyByteCount), for: task) }
+    /// No more data will be taken: the commands that wait for some never were.
+    func dropIncompleteTasks() {
+        for task in tasks where task.phase == .gathering || task.phase == .draining {
+            if task.phase == .gathering { nexus.object.cancel(task.scsi) }
+            drop(task)
         }
     }
 
-    private func fits(_ byteCount: Int) -> Bool {
-        leasedByteCount == 0 || leasedByteCount + byteCount <= context.server.configuration.sessionBufferByteCount
-    }
-
-    private func lease(_ byteCount: Int, for task: ISCSITask) {
-        task.lease = context.pool.lease(byteCount: byteCount)
-        leasedByteCount += task.lease.byteCount
-        unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(
-            start: task.lease.base, count: task.lease.byteCount)
-    }
-
-    /// `task` still waits, and its data are about to go with the batch in which they came.
-    func keepLentBuffer(of task: ISCSITask) {
-        let data = unsafe UnsafeRawBufferPointer(task.scsi.buffer)
-        lease(data.count, for: task)
-        task.hasLentBuffer = false
-        // The lease holds at least as much.
-        unsafe task.scsi.buffer.copyMemory(from: data)
-    }
-
-    /// Data that are still to be sent from a device's memory stay as they are: they are copied.
-    func settleMappedReads() {
-        for task in tasks where task.phase == .responding && task.scsi.plan.isMapped && task.lease.isEmpty {
-            let data = unsafe task.scsi.mappedData
-            lease(data.count, for: task)
-            unsafe task.scsi.buffer.copyMemory(from: data)
-            task.scsi.settleMappedData()
-            link?.use { unsafe $0.coalescer.move(vectorsOf: task, from: data, to: task.scsi.buffer.baseAddress) }
-        }
-    }
-
-    private func giveBackLease(of task: ISCSITask) {
-        if task.hasLentBuffer {
-            task.hasLentBuffer = false
-            unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-        }
-        guard !task.lease.isEmpty else { return }
-        leasedByteCount -= task.lease.byteCount
-        context.pool.giveBack(task.lease)
-        task.lease = .none
-        unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-        if !memoryWaiters.isEmpty { planTurn() }
-    }
-
-    func waitForMemory(_ task: ISCSITask) {
-        guard !task.waitsForMemory else { return }
-        task.waitsForMemory = true
-        memoryWaiters.append(task)
-        planTurn()
-    }
-
-    /// The first in line go on as far as there is memory again.
-    private func serveMemoryWaiters() {
-        while let task = memoryWaiters.first {
-            guard task.waitsForMemory, task.phase == .gathering, task.hasShortLease else {
-                memoryWaiters.removeFirst()
-                continue
-            }
-            let need = task.scsi.plan.bufferByteCount
-            guard leasedByteCount == task.lease.byteCount || fits(need - task.lease.byteCount) else { return }
-            memoryWaiters.removeFirst()
-            task.waitsForMemory = false
-            widenLease(of: task, to: need)
-            connection?.proceed(task)
-        }
-    }
-
-    private func widenLease(of task: ISCSITask, to byteCount: Int) {
-        let early = task.lease
-        leasedByteCount -= early.byteCount
-        lease(byteCount, for: task)
-        if let source = unsafe early.base, let target = unsafe task.lease.base {
-            unsafe connection?.moveSegment(of: task, from: source, to: target)
-            unsafe target.copyMemory(from: source, byteCount: min(early.byteCount, task.lease.byteCount))
-        }
-        context.pool.giveBack(early)
-        task.hasShortLease = false
+    var window: CommandWindow {
+        get { unsafe order.contents.pointee.window }
+        _modify { yield unsafe &order.contents.pointee.window }
     }
 
     // MARK: Turns
@@ -271,14 +226,6 @@ internal import TargetCore
         tasks.filter { $0.phase == .draining && matches($0) }
     }
 
-    /// No more data will be taken: the commands that wait for some never were.
-    func dropIncompleteTasks() {
-        for task in tasks where task.phase == .gathering || task.phase == .draining {
-            if task.phase == .gathering { nexus.object.cancel(task.scsi) }
-            connection?.drop(task)
-        }
-    }
-
     // MARK: The end
 
     /// Calls `action` when no command is under way, at once if that is so.
@@ -293,17 +240,16 @@ internal import TargetCore
         for action in actions { action() }
     }
 
-    /// Ends all commands; `done` is called when none of them can touch a medium any more. The connection stays.
-    func endTasks(_ done: @escaping () -> Void) {
-        memoryWaiters = []
-        nexus.object.close(completion: done)
-    }
-
-    /// The connection has gone: the nexus is lost. When everything of it is quiet the session ends.
-    func connectionClosed() {
-        connection = nil
+    /// All commands of the nexus end, and it with them: `becameQuiet` follows.
+    func loseNexus() {
+        guard !hasLostNexus else { return }
+        hasLostNexus = true
+        isEnding = true
+        _ = machine.handle(.sessionClosed)
         idleActions = []
         memoryWaiters = []
+        order.forgetWaits()
+        context.keepUntilQuiet(self)
         for task in tasks where task.phase == .responding || task.phase == .draining {
             giveBackLease(of: task)
             task.phase = .free
@@ -323,12 +269,5 @@ internal import TargetCore
         let actions = quietActions
         quietActions = []
         for action in actions { action() }
-    }
-
-    /// Ends the session for a successor of the same name (RFC 7143 6.3.5). In its own loop.
-    private func terminate(reason: String, _ done: @escaping @Sendable () -> Void) {
-        if isQuiet { return done() }
-        quietActions.append(done)
-        connection?.close(reason: reason)
     }
 }

@@ -16,6 +16,8 @@ internal import TargetCore
     let latencies: LatencyRecorder
 
     private var connections: [ObjectIdentifier: ISCSIConnection] = [:]
+    /// Those that are not logged in yet, by their tickets in the ledger.
+    private var halfOpen: [UInt64: ISCSIConnection] = [:]
     /// Sessions whose connection has gone, kept until no handler holds a command of theirs.
     private var departing: [ObjectIdentifier: ISCSISession] = [:]
     /// Connections with something to send at the end of the turn.
@@ -102,8 +104,10 @@ internal import TargetCore
     /// Takes over an accepted socket.
     func adopt(_ descriptor: CInt, portal: PortalIndex) {
         let socket = Socket(adopting: descriptor)
-        guard !isStopping, server.admitConnection() else { return }
+        guard !isStopping, let ticket = admit(socket.peerAddress) else { return }
         let connection = ISCSIConnection(socket: socket, context: self, portal: portal)
+        connection.ticket = ticket
+        halfOpen[ticket] = connection
         connections[ObjectIdentifier(connection)] = connection
         connection.start()
     }
@@ -116,11 +120,58 @@ internal import TargetCore
         guard let connection = connections.removeValue(forKey: ObjectIdentifier(connection)) else { return }
         closed.append(connection)
         totals.counters.add(connection.counters)
-        server.releaseConnection()
+        halfOpen[connection.ticket] = nil
+        server.admission.closed(connection.ticket)
+        finishStopping()
+    }
+
+    private func admit(_ peer: PortalAddress?) -> UInt64? {
+        let admission = server.admission.admit(peer, now: loop.now, closer: closeHalfOpen)
+        if admission.isNews {
+            diagnostics.report(
+                .warning,
+                "connections are at a limit, with one from \(peer?.description ?? "unknown"): "
+                    + (admission.ticket == nil
+                        ? "it is closed"
+                        : "the oldest that has not logged in, of the address with most of them, is closed"))
+        }
+        return admission.ticket
+    }
+
+    /// From any thread: closes a connection of this loop that is not logged in yet.
+    private lazy var closeHalfOpen: AdmissionControl.Closer = {
+        nonisolated(unsafe) weak let context = self
+        return { [mailbox] ticket in
+            mailbox.perform { unsafe context?.halfOpen[ticket]?.close(reason: "its place is needed for another") }
+        }
+    }()
+
+    /// The login of `connection` is done.
+    func loggedIn(_ connection: ISCSIConnection) {
+        halfOpen[connection.ticket] = nil
+        server.admission.loggedIn(connection.ticket)
+    }
+
+    /// A connection that comes from another loop, with its login almost done.
+    func take(_ connection: ISCSIConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+        connection.goOn()
+        if isStopping { connection.close(reason: "the server stops") }
+    }
+
+    /// `connection` goes on in another loop: nothing of it is left here.
+    func giveAway(_ connection: ISCSIConnection) {
+        guard let connection = connections.removeValue(forKey: ObjectIdentifier(connection)) else { return }
+        closed.append(connection)
+        totals.counters.add(connection.counters)
+        loggedIn(connection)
         finishStopping()
     }
 
     func keepUntilQuiet(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = session }
+
+    /// The session has a connection again, which keeps it.
+    func keepNoMore(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = nil }
 
     func becameQuiet(_ session: ISCSISession) {
         if let session = departing.removeValue(forKey: ObjectIdentifier(session)) { departed.append(session) }
@@ -160,6 +211,8 @@ internal import TargetCore
         for listener in listeners { listener.stop() }
         listeners = []
         for connection in connections.values { connection.shutDown() }
+        // Sessions that wait for a connection wait in vain.
+        for session in departing.values where !session.isEnding { session.closeAll(reason: "the server stops") }
         _ = loop.schedule(afterMilliseconds: server.configuration.stopTimeoutMilliseconds) { [self] in
             guard stopped != nil else { return }
             diagnostics.report(

@@ -80,6 +80,14 @@ struct SocketAddress {
 
     var family: CInt { CInt(storage.ss_family) }
 
+    /// What tells one owner of addresses from another, in network order: 4 bytes of IPv4, the first 8 of IPv6.
+    var networkBytes: [UInt8] {
+        unsafe withUnsafeBytes(of: storage) { bytes in
+            // sockaddr_in has its address at byte 4, sockaddr_in6 at byte 8: inside of sockaddr_storage.
+            family == AF_INET6 ? unsafe Array(bytes[8..<16]) : unsafe Array(bytes[4..<8])
+        }
+    }
+
     func withPointer<R>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> R) -> R {
         unsafe withUnsafePointer(to: storage) { pointer in
             // sockaddr_storage is made to be seen as sockaddr.

@@ -16,10 +16,23 @@ public struct ISCSIServerConfiguration: Sendable {
 
     /// Commands of one session that may be under way: the command window.
     public var commandWindowDepth: UInt32 = 128
+    /// Connections of one session (RFC 7143 13.2, MaxConnections).
+    public var sessionConnectionLimit = 8
+    /// The highest error recovery level that is offered (RFC 7143 13.20).
+    public var errorRecoveryLevel = 2
     /// Bytes of data buffers of one session; a command that would need more waits for others to end.
     public var sessionBufferByteCount = 64 << 20
     /// Connections of the whole server, logged in or not; more are closed at once.
     public var connectionLimit = 4096
+    /// Connections of one peer address (an IPv6 network of 64 bits is one); more are closed at once.
+    public var addressConnectionLimit = 2048
+    /// Connections of the whole server that have not logged in; more have the oldest of the address with most of them
+    /// closed.
+    public var halfOpenLimit = 1024
+    /// The same of one peer address; more have its oldest closed.
+    public var addressHalfOpenLimit = 512
+    /// Sessions of one target; more are refused with login status 0302h.
+    public var targetSessionLimit = 2048
     /// Bytes of finished responses that a connection may owe its peer before it stops taking requests.
     public var highWaterByteCount = 16 << 20
     /// Bytes of owed responses below which it takes requests again.

@@ -98,6 +98,8 @@ public struct ServerSnapshot: Sendable {
     public internal(set) var failedLoginCount: UInt64 = 0
     /// Connections dropped because of what the peer sent.
     public internal(set) var protocolErrorCount: UInt64 = 0
+    /// Of the whole server.
+    public internal(set) var admission = AdmissionCounters()
     public internal(set) var loops: [LoopCounters] = []
     public internal(set) var placedLoops: [PlacedLoop] = []
     /// For people: what was placed, and why nothing was.

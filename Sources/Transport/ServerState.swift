@@ -18,7 +18,7 @@ final class ServerState: Sendable {
     private let servedPortals = Mutex<[ServedPortal]>([])
     /// The name of the poller that the first loop made.
     private let poller = Mutex<String?>(nil)
-    private let connectionCount = Atomic<Int>(0)
+    let admission: AdmissionControl
     private let sessionCount = Atomic<UInt64>(0)
 
     init(configuration: ISCSIServerConfiguration, served: ServedTargets, diagnostics: Diagnostics) {
@@ -26,6 +26,11 @@ final class ServerState: Sendable {
         servedTargets = Mutex(served)
         everyTargetName = Mutex(served.policy.targets.map(\.targetName))
         self.diagnostics = diagnostics
+        admission = AdmissionControl(
+            AdmissionLimits(
+                connections: configuration.connectionLimit,
+                connectionsPerAddress: configuration.addressConnectionLimit, halfOpen: configuration.halfOpenLimit,
+                halfOpenPerAddress: configuration.addressHalfOpenLimit))
     }
 
     var served: ServedTargets { servedTargets.withLock { $0 } }
@@ -72,15 +77,6 @@ final class ServerState: Sendable {
         return configuration.portals[portal.position].portalGroupTag
     }
 
-    /// False when the server has all the connections that it takes.
-    func admitConnection() -> Bool {
-        if connectionCount.add(1, ordering: .relaxed).newValue <= configuration.connectionLimit { return true }
-        releaseConnection()
-        return false
-    }
-
     /// What statistics call a session: never used again, unlike its TSIH.
     func nextSessionNumber() -> UInt64 { sessionCount.add(1, ordering: .relaxed).newValue }
-
-    func releaseConnection() { connectionCount.subtract(1, ordering: .relaxed) }
 }

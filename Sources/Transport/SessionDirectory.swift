@@ -24,32 +24,48 @@ package struct SessionName: Hashable, Sendable {
 final class SessionHandle: Sendable {
     let tsih: UInt16
     let loop: CompletionMailbox
-    /// What was negotiated when the session was new: a connection that takes it over finds it as it was.
+    /// What was negotiated when the session was new: a connection that joins it finds it as it was.
     let parameters: SessionParameters
     /// Takes the reason for the log, and whom to tell.
     typealias Termination = @Sendable (String, @escaping @Sendable () -> Void) -> Void
-    private let terminateBody: Mutex<Termination?>
+    typealias Join = @Sendable (LoginHandover) -> Void
+
+    private struct Actions {
+        var terminate: Termination?
+        var join: Join?
+    }
+
+    private let actions = Mutex(Actions())
 
     init(tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox) {
         self.tsih = tsih
         self.parameters = parameters
         self.loop = loop
-        terminateBody = Mutex(nil)
     }
 
-    /// In the session's loop, once it lives: how to end it. `body` calls back when nothing of it can touch a medium.
-    func attach(_ body: @escaping Termination) {
-        terminateBody.withLock { $0 = body }
+    /// In the session's loop, once it lives: how to end it, and how a connection joins it. `terminate` calls back when
+    /// nothing of it can touch a medium.
+    func attach(_ terminate: @escaping Termination, join: Join? = nil) {
+        actions.withLock { $0 = Actions(terminate: terminate, join: join) }
     }
 
     /// The session has ended: nothing is left to be ended, and nothing of it is held any more.
-    func detach() { terminateBody.withLock { $0 = nil } }
+    func detach() { actions.withLock { $0 = Actions() } }
 
     /// From any loop. `done` is called in the session's loop.
     func terminate(reason: String, _ done: @escaping @Sendable () -> Void = {}) {
         loop.perform {
-            guard let body = self.terminateBody.withLock({ $0 }) else { return done() }
+            guard let body = self.actions.withLock({ $0.terminate }) else { return done() }
             body(reason, done)
+        }
+    }
+
+    /// From any loop: the connection of `handover` goes on with its login in the session's loop. When the session has
+    /// ended meanwhile, or has not begun, `refuse` is called there instead.
+    func join(_ handover: LoginHandover, refuse: @escaping @Sendable (LoginHandover) -> Void) {
+        loop.perform {
+            guard let body = self.actions.withLock({ $0.join }) else { return refuse(handover) }
+            body(handover)
         }
     }
 }
@@ -58,9 +74,17 @@ final class SessionHandle: Sendable {
 /// logout.
 final class SessionDirectory: Sendable {
     private struct State {
-        var byName: [SessionName: SessionHandle] = [:]
+        private(set) var byName: [SessionName: SessionHandle] = [:]
+        private(set) var countByTarget: [String: Int] = [:]
         var usedIdentifiers: Set<UInt16> = []
         var lastIdentifier: UInt16 = 0
+
+        mutating func put(_ handle: SessionHandle?, at name: SessionName) {
+            let change = (handle == nil ? 0 : 1) - (byName[name] == nil ? 0 : 1)
+            byName[name] = handle
+            let count = countByTarget[name.targetName, default: 0] + change
+            countByTarget[name.targetName] = count > 0 ? count : nil
+        }
     }
 
     enum Claim {
@@ -68,30 +92,33 @@ final class SessionDirectory: Sendable {
         case fresh(SessionHandle)
         /// It takes the place of `old`, which must end first (RFC 7143 6.3.5).
         case replaces(old: SessionHandle, SessionHandle)
+        /// The connection is to be one more of this session (RFC 7143 6.3.3), or one in place of another (6.3.4).
+        case joins(SessionHandle)
         /// A TSIH was named that this initiator port has not (login status 020Ah).
         case doesNotExist
+        /// The target has all the sessions that it takes (login status 0302h).
+        case tooMany
         /// All 65,535 identifiers are in use (login status 0302h).
         case exhausted
     }
 
     private let state = Mutex(State())
 
-    /// `tsih` 0 asks for a new session; otherwise the connection is to take over the session of that identifier:
-    /// at error recovery level 0 with one connection a session, that is reinstatement of its only connection.
+    /// `tsih` 0 asks for a new session; otherwise the connection is to join the session of that identifier.
     func claim(
-        _ name: SessionName, tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox
+        _ name: SessionName, tsih: UInt16, parameters: SessionParameters, loop: CompletionMailbox,
+        targetLimit: Int
     ) -> Claim {
         state.withLock { state in
             let old = state.byName[name]
             if tsih != 0 {
                 guard let old, old.tsih == tsih else { return .doesNotExist }
-                let handle = SessionHandle(tsih: tsih, parameters: old.parameters, loop: loop)
-                state.byName[name] = handle
-                return .replaces(old: old, handle)
+                return .joins(old)
             }
+            guard old != nil || state.countByTarget[name.targetName, default: 0] < targetLimit else { return .tooMany }
             guard let identifier = Self.nextIdentifier(&state) else { return .exhausted }
             let handle = SessionHandle(tsih: identifier, parameters: parameters, loop: loop)
-            state.byName[name] = handle
+            state.put(handle, at: name)
             return old.map { .replaces(old: $0, handle) } ?? .fresh(handle)
         }
     }
@@ -119,14 +146,7 @@ final class SessionDirectory: Sendable {
     /// The session of `handle` has ended, or was never established.
     func release(_ name: SessionName, _ handle: SessionHandle) {
         state.withLock { state in
-            if let current = state.byName[name] {
-                if current === handle {
-                    state.byName[name] = nil
-                } else if current.tsih == handle.tsih {
-                    // Its successor has taken the identifier over.
-                    return
-                }
-            }
+            if state.byName[name] === handle { state.put(nil, at: name) }
             state.usedIdentifiers.remove(handle.tsih)
         }
     }

@@ -243,22 +243,4 @@ struct TextExchangeTests {
             }
         }
     }
-
-    // MARK: Logout
-
-    static let logouts: [(LogoutReason, cid: UInt16, LogoutResponseCode, closes: Bool)] = [
-        (.closeSession, 3, .closedSuccessfully, true), (.closeSession, 4, .closedSuccessfully, true),
-        (.closeConnection, 3, .closedSuccessfully, true), (.closeConnection, 4, .cidNotFound, false),
-        (.removeConnectionForRecovery, 3, .connectionRecoveryNotSupported, false),
-        (.removeConnectionForRecovery, 4, .cidNotFound, false),
-    ]
-
-    @Test("A logout closes what it names, and nothing else", arguments: logouts.indices)
-    func logout(index: Int) {
-        let (reason, cid, response, closes) = Self.logouts[index]
-        let request = LogoutRequestPDU(reason: reason, initiatorTaskTag: 1, cid: cid, cmdSN: 1, expStatSN: 1)
-        let answer = request.answer(onConnection: 3)
-        #expect(answer.response == response)
-        #expect(answer.closes == closes)
-    }
 }

@@ -19,7 +19,7 @@ extension Interoperability {
             private let folder: TemporaryFolder
 
             init(mutual: Bool = false, discovery: Bool = false, minimum: String? = nil) throws {
-                folder = try TemporaryFolder()
+                let folder = try TemporaryFolder()
                 func secret(_ name: String, _ text: String) throws -> String {
                     let path = try folder.write((text + "\n").utf8, to: name)
                     guard chmod(path, 0o600) == 0 else { throw HarnessError("chmod", errno: errno) }
@@ -47,6 +47,7 @@ extension Interoperability {
                     text += "discovery-auth: {method: chap, user: finder, secret-file: \"\(path)\"}\n"
                 }
                 martlet = try MartletServer(configuration: text)
+                self.folder = folder
             }
 
             var url: LogicalUnitURL { martlet.url }
@@ -229,6 +230,29 @@ extension Interoperability {
             }
             #expect(isHeld)
             #expect(try right.login(try WireConnection(server.url, from: "127.0.0.3")).status == 0)
+            try server.stop()
+        }
+
+        @Test("Many logins open at a time are no way around the limit on failures")
+        func simultaneous() throws {
+            let server = try Server()
+            var wrong = WireAuthentication(secret: "not the right secret")
+            wrong.target = server.url.target
+            let start = Date()
+            let open = try (0..<60).map { _ in
+                let connection = try WireConnection(server.url, from: "127.0.0.2")
+                return (connection, try wrong.begin(connection).keys)
+            }
+            var statuses: [UInt16: Int] = [:]
+            for (connection, keys) in open {
+                statuses[try wrong.finish(connection, keys).status, default: 0] += 1
+            }
+            // One failure may have been forgiven in each six seconds that this took.
+            let forgiven = Int(Date().timeIntervalSince(start) / 6) + 1
+            #expect((10...10 + forgiven).contains(statuses[Self.authenticationFailure, default: 0]))
+            #expect(statuses.values.reduce(0, +) == open.count)
+            #expect(statuses.keys.sorted() == [Self.authenticationFailure, Self.serviceUnavailable])
+            try expectLogin(server, .init(user: "alice", password: Self.secret))
             try server.stop()
         }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestInitiator
 import Testing
 
 extension Interoperability {
@@ -99,8 +100,8 @@ extension Interoperability {
         func halfOpen() throws {
             let count = 1000
             let server = try MartletServer("ram/16M", options: ["--loops", "2"])
-            let before = try residentByteCount(server.identifier)
-            try raiseDescriptorLimit(to: count + 200)
+            let before = try ProcessLimits.residentByteCount(server.identifier)
+            try ProcessLimits.raiseDescriptors(to: count + 200)
             let half = WireSession.loginRequest([("InitiatorName", "iqn.2026-11.org.martlet:half")]).encoded()
             let connections = try (0..<count).map { number in
                 let connection = try WireConnection(server.url)
@@ -112,7 +113,7 @@ extension Interoperability {
             #expect(Date().timeIntervalSince(start) < 1)
             try initiator.write(lba: 0, Block.content(lba: 0, generation: 1))
             expectEqual(try initiator.read(lba: 0, blockCount: 1), Block.content(lba: 0, generation: 1))
-            #expect(try residentByteCount(server.identifier) - before < Self.memoryBoundByteCount)
+            #expect(try ProcessLimits.residentByteCount(server.identifier) - before < Self.memoryBoundByteCount)
             for connection in connections { connection.reset() }
             try expectServes(server.url)
             try server.stop()
@@ -176,19 +177,6 @@ extension Interoperability {
             try workload.verifyAll()
             try expectServes(server.url)
             try server.stop()
-        }
-
-        private func residentByteCount(_ process: pid_t) throws -> Int {
-            let status = try String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8).split(separator: " ")
-            return (Int(status[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE))
-        }
-
-        private func raiseDescriptorLimit(to count: Int) throws {
-            var limit = rlimit()
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            guard limit.rlim_max >= count else { throw HarnessError("only \(limit.rlim_max) descriptors are allowed") }
-            limit.rlim_cur = max(limit.rlim_cur, rlim_t(count))
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         }
     }
 }

@@ -18,6 +18,7 @@ struct LayerTests {
     static let layers = [
         Layer(folder: "Sources/SCSI", mayImport: []),
         Layer(folder: "Sources/ISCSI", mayImport: ["SCSI", "CDigest"]),
+        Layer(folder: "Sources/ISNS", mayImport: []),
         Layer(folder: "Sources/TargetCore", mayImport: ["SCSI", "Synchronization"]),
         Layer(folder: "Sources/EventLoop", mayImport: ["CLinux", "Glibc", "Synchronization"]),
         Layer(folder: "Sources/HandlerKit", mayImport: ["HandlerABI", "Glibc", "Synchronization"]),
@@ -32,7 +33,7 @@ struct LayerTests {
         Layer(
             folder: "Sources/ControlPlane",
             mayImport: system.union([
-                "Transport", "HandlerHost", "EventLoop", "ISCSI", "TargetCore", "SCSI", "CLinux", "CCrypto",
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "ISNS", "TargetCore", "SCSI", "CLinux", "CCrypto",
                 "Synchronization", "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram",
             ])),
         Layer(
@@ -96,7 +97,7 @@ struct LayerTests {
         }
     }
 
-    @Test("Pure layers name no clock, no thread and no descriptor", arguments: ["SCSI", "ISCSI", "TargetCore"])
+    @Test("Pure layers name no clock, no thread and no descriptor", arguments: ["SCSI", "ISCSI", "ISNS", "TargetCore"])
     func pureLayers(name: String) {
         let foreign = ["pthread_", "clock_gettime", "ContinuousClock", "SuspendingClock", "Task.detached", "await "]
         for file in SourceTree.files where file.path.hasPrefix("Sources/\(name)/") && file.has(extension: "swift") {

@@ -85,7 +85,7 @@ public struct SecretSource: Sendable {
         guard unsafe fstat(descriptor, &status) == 0 else {
             throw failure("secret-file \(path) cannot be looked at (\(SystemError.text(of: clinux_errno())))")
         }
-        guard status.st_mode & S_IFMT == S_IFREG else {
+        guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else {
             throw failure("secret-file \(path) is no regular file: write the secret into a file of its own")
         }
         guard status.st_uid == 0 || status.st_uid == geteuid() else {
@@ -107,7 +107,7 @@ public struct SecretSource: Sendable {
         while count < bytes.count {
             // Into the part of our array that is not filled yet.
             let got = unsafe bytes.withUnsafeMutableBytes { buffer in
-                unsafe Glibc.read(descriptor, buffer.baseAddress! + count, buffer.count - count)
+                unsafe readSome(descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
             }
             if got == 0 { break }
             guard got > 0 else {
@@ -125,4 +125,9 @@ public struct SecretSource: Sendable {
 /// The same source is the same setting, wherever it stands in the file.
 extension SecretSource: Equatable {
     public static func == (left: SecretSource, right: SecretSource) -> Bool { left.kind == right.kind }
+}
+
+/// read(2), whose name the method above has.
+private func readSome(_ descriptor: CInt, _ room: UnsafeMutableRawBufferPointer) -> Int {
+    unsafe read(descriptor, room.baseAddress, room.count)
 }

@@ -83,6 +83,9 @@ public struct Configuration: Equatable, Sendable {
     public var abortSeconds = ServeOptions.defaultAbortSeconds
     /// Paths of handlers that do not tell their generation, and which the operator vouches for.
     public var trustedHandlers: [String] = []
+    public var limits = LimitSettings()
+    /// Nil: no name server is told.
+    public var isns: ISNSSettings?
 
     /// What is legal and probably not meant, each a sentence with its place.
     public var warnings: [String] = []

@@ -11,7 +11,7 @@ public enum ConfigurationFile {
 
     private static let sections = [
         "portals", "devices", "targets", "discovery", "discovery-auth", "default", "alua", "port-groups", "performance",
-        "trusted-handlers",
+        "trusted-handlers", "isns", "limits",
     ]
     private static let portalKeys = ["listen", "advertise", "tag", "redirect"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
@@ -64,6 +64,8 @@ public enum ConfigurationFile {
         if let trusted = entries["trusted-handlers"] {
             for value in try trusted.list() { configuration.trustedHandlers.append(try readTrustedHandler(value)) }
         }
+        if let limits = entries["limits"] { configuration.limits = try LimitKey.read(limits) }
+        configuration.isns = try entries["isns"].map(ISNSSettings.read)
         return configuration
     }
 

@@ -7,6 +7,7 @@ public enum OpenMetrics {
     public static func text(_ report: ServerReport, _ statistics: StatisticsReport? = nil) -> String {
         var text = MetricText()
         addServer(report.status, to: &text)
+        add(report.status.admission, to: &text)
         addTraffic(report.status.traffic, to: &text)
         addLUNs(report.luns, to: &text)
         if let statistics { add(statistics, to: &text) }

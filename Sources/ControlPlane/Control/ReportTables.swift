@@ -23,6 +23,8 @@ extension StatusReport {
             ("sent", "\(traffic.sentBytes) bytes, \(traffic.sentPDUs) PDUs, \(traffic.sendCalls) calls"),
             ("placement", placement),
         ]
+        if !admission.isQuiet { rows.append(("limits", admission.words)) }
+        if let isns { rows.append(("iSNS", isns.words)) }
         rows += loops.map { ("loop \($0.loop)", $0.words) }
         let width = (rows.map(\.0.count).max() ?? 0) + 2
         return rows.map { $0.0 + String(repeating: " ", count: width - $0.0.count) + $0.1 + "\n" }.joined()

@@ -34,6 +34,7 @@ public struct ServerReport: Codable, Equatable, Sendable {
         status.poller = snapshot.pollerName
         status.placement = snapshot.placementSummary
         status.loops = snapshot.placedLoops.map { LoopReport($0) }
+        status.admission = AdmissionReport(snapshot.admission)
         status.protocolErrors = snapshot.protocolErrorCount
         status.traffic = TrafficReport(snapshot.counters)
     }
@@ -62,6 +63,9 @@ public struct StatusReport: Codable, Equatable, Sendable {
     /// For people: what was placed on NUMA nodes and processors, and why nothing was.
     public var placement = ""
     public var loops: [LoopReport] = []
+    public var admission = AdmissionReport()
+    /// Nil: no name server is configured.
+    public var isns: ISNSReport?
 
     public init() {}
 }

@@ -39,6 +39,8 @@ final class RunningServer: StatusSource {
     /// One live change at a time.
     let changes = DispatchQueue(label: "martlet-changes")
     private let startTime = Date()
+    /// The registration with a name server; nil: none is configured.
+    let nameService = Mutex<ISNSClient?>(nil)
 
     var luns: [LUN] { live.withLock { $0.luns } }
 
@@ -68,6 +70,7 @@ final class RunningServer: StatusSource {
         settings.placement = performance.placement
         settings.keptBufferCount = performance.bufferCount
         settings.taskManagementTimeoutMilliseconds = UInt64(configuration.abortSeconds) * 1000
+        configuration.limits.apply(to: &settings)
         stopLimit.shorten(&settings.stopTimeoutMilliseconds)
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
@@ -166,6 +169,7 @@ final class RunningServer: StatusSource {
         report.status.processIdentifier = Environment.processIdentifier
         report.status.portals = portals.map(\.description)
         report.status.targets = live.withLock { $0.configuration.targets.map(\.name) }
+        report.status.isns = nameService.withLock { $0 }?.report
         report.luns = luns.map { LUNReport($0, counters: snapshot.units[$0.name]) }
         report.reservations = luns.map { lun in
             let unit = lun.device.unit

@@ -64,6 +64,7 @@ public enum Server {
             controlPath: options.controlPath, metrics: metrics, source: server, configuration: server,
             diagnostics: Log.diagnostics(logger))
         announce(server, logger)
+        server.register(configuration, logger: logger)
 
         for await event in events {
             if event == .stop { break }
@@ -72,6 +73,7 @@ public enum Server {
 
         notify(logger) { notification throws(Failure) in try notification.stopping() }
         logger.notice("stopping: no new sessions; commands under way end first")
+        server.nameService.withLock { $0 }?.stop()
         await listeners.stop()
     }
 

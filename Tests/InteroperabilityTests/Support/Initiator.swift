@@ -42,8 +42,8 @@ final class Initiator: SCSIClient {
         iscsi_set_immediate_data(
             context, options.immediateData ? ISCSI_IMMEDIATE_DATA_YES : ISCSI_IMMEDIATE_DATA_NO)
         iscsi_set_initial_r2t(context, options.initialR2T ? ISCSI_INITIAL_R2T_YES : ISCSI_INITIAL_R2T_NO)
+        // The deinitializer runs for one that failed here, too: nothing is destroyed twice.
         guard iscsi_full_connect_sync(context, url.portal, lun) == 0 else {
-            defer { iscsi_destroy_context(context) }
             throw Self.failure("connect to \(url)", context)
         }
     }

@@ -13,6 +13,8 @@ enum Program: String, CaseIterable {
     case compiler = "cc"
     case make
     case bash
+    case isnsd
+    case isnsadm
 
     struct Result {
         let ending: ChildProcess.Ending
@@ -27,7 +29,7 @@ enum Program: String, CaseIterable {
     /// Where the program is, if it is installed.
     var path: String? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
-        return folders.map { "\($0)/\(rawValue)" }.first { access($0, X_OK) == 0 }
+        return (folders + ["/usr/sbin"]).map { "\($0)/\(rawValue)" }.first { access($0, X_OK) == 0 }
     }
 
     /// Runs the program to its end.
@@ -51,6 +53,7 @@ extension Trait where Self == ConditionTrait {
     /// Skips a test, in words, on a machine without the programs that it runs.
     static func needs(_ programs: Program...) -> Self {
         let missing = programs.filter { $0.path == nil }.map(\.rawValue).joined(separator: ", ")
-        return .enabled(if: missing.isEmpty, "\(missing) is not installed; make test installs it")
+        return .enabled(
+            if: missing.isEmpty, "\(missing) is not installed; make test and make interop install what they need")
     }
 }

@@ -34,15 +34,27 @@ struct WireAuthentication {
     /// Logs in as far as the operational stage. Returns the status of the last response (RFC 7143 11.13.5), and
     /// whether the target has proved itself.
     func login(_ connection: WireConnection) throws -> (status: UInt16, isProven: Bool) {
+        let (status, keys) = try begin(connection)
+        guard status == 0 else { return (status, false) }
+        return try finish(connection, keys)
+    }
+
+    /// As far as the target's challenge, which is in the keys.
+    func begin(_ connection: WireConnection) throws -> (status: UInt16, keys: [String: String]) {
         var names = [("InitiatorName", initiator), ("SessionType", target == nil ? "Discovery" : "Normal")]
         if let target { names.append(("TargetName", target)) }
-        var (status, keys) = try say(connection, names + [("AuthMethod", "CHAP,None")])
-        guard status == 0 else { return (status, false) }
+        let (status, keys) = try say(connection, names + [("AuthMethod", "CHAP,None")])
+        guard status == 0 else { return (status, keys) }
         guard keys["AuthMethod"] == "CHAP" else {
             throw HarnessError("AuthMethod is \(keys["AuthMethod"] ?? "absent")")
         }
-        (status, keys) = try say(connection, [("CHAP_A", "\(algorithm.rawValue)")])
-        guard status == 0 else { return (status, false) }
+        return try say(connection, [("CHAP_A", "\(algorithm.rawValue)")])
+    }
+
+    /// The answer to the challenge in `keys`, and the end.
+    func finish(
+        _ connection: WireConnection, _ keys: [String: String]
+    ) throws -> (status: UInt16, isProven: Bool) {
         guard let identifier = keys["CHAP_I"].flatMap({ UInt8($0) }), let challenge = keys["CHAP_C"].map(Self.bytes)
         else { throw HarnessError("the challenge is \(keys)") }
         var answer = [
@@ -50,10 +62,10 @@ struct WireAuthentication {
         ]
         let own = reflects ? challenge : Self.ownChallenge
         if targetSecret != nil { answer += [("CHAP_I", "9"), ("CHAP_C", Self.hexadecimal(own))] }
-        (status, keys) = try say(connection, answer, flags: 0x81)
+        let (status, reply) = try say(connection, answer, flags: 0x81)
         guard status == 0, let targetSecret else { return (status, false) }
         let proof = try response(9, targetSecret, own)
-        return (status, keys["CHAP_R"].map(Self.bytes) == proof && keys["CHAP_N"] != nil)
+        return (status, reply["CHAP_R"].map(Self.bytes) == proof && reply["CHAP_N"] != nil)
     }
 
     /// One Login Request of the security stage. Default flags: T=0, CSG=0.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestInitiator
 
 /// A TCP connection over which a test says exactly the bytes that it wants to.
 final class WireConnection {

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import EventLoop
+internal import ISCSI
+internal import TargetCore
+
+/// A connection that has gone while its session goes on, until nothing of it is left (RFC 7143 8.2, S8: CLEANUP_WAIT).
+final class Departure {
+    let cid: UInt16
+    /// Its tasks wait to be reassigned; otherwise they are being ended.
+    let keepsTasks: Bool
+    /// Until when its tasks wait.
+    var timer: TimerQueue.Identifier?
+    /// Who goes on when its tasks have ended.
+    var waiting: [() -> Void] = []
+
+    init(cid: UInt16, keepsTasks: Bool) {
+        self.cid = cid
+        self.keepsTasks = keepsTasks
+    }
+}
+
+/// The connections of a session: how they join it, and how they leave it (RFC 7143 8.2 and 8.3).
+extension ISCSISession {
+    var hasSeveralConnections: Bool { connections.count > 1 }
+
+    /// How a connection leaves its session.
+    enum Leave {
+        /// Logged out: its tasks have ended.
+        case loggedOut
+        /// Logged out so that its tasks go on elsewhere, or replaced by a connection of the same CID.
+        case removed
+        case failed
+    }
+
+    // MARK: Joining
+
+    /// The first connection, or one that `mayJoin` let in, is in the full feature phase.
+    func add(_ connection: ISCSIConnection) {
+        if machine.state == .free { drive(.connectionInLogin) }
+        drive(.connectionLoggedIn)
+        if connections.isEmpty { context.keepNoMore(self) }
+        connections.append(connection)
+        connection.session = self
+        if hasSeveralConnections {
+            for each in connections { each.tracksStatus = true }
+        }
+    }
+
+    /// A login of another loop that belongs here: its connection moves to this one.
+    func join(_ handover: LoginHandover) {
+        let connection = ISCSIConnection(handover, context: context)
+        context.take(connection)
+        connection.join(self, handover.outcome)
+    }
+
+    /// Whether a connection of this CID may join; nil: it may. The connection that has the CID now ends (connection
+    /// reinstatement, RFC 7143 6.3.4).
+    func refusal(of connection: ISCSIConnection, cid: UInt16) -> LoginStatus? {
+        guard !isEnding else { return .sessionDoesNotExist }
+        let others = connections.filter { $0.connectionIdentifier != cid }
+        guard others.count + joining.count < parameters.maxConnections else { return .tooManyConnections }
+        joining.append(connection)
+        drive(.connectionInLogin)
+        for old in connections where old.connectionIdentifier == cid {
+            old.leave = .removed
+            old.close(reason: "the initiator logged in again under its connection identifier")
+        }
+        return nil
+    }
+
+    /// Runs `action` when no task of the connections of this CID that have gone is being ended any more.
+    func whenSettled(cid: UInt16, _ action: @escaping () -> Void) {
+        guard let departure = departures.first(where: { $0.cid == cid && !$0.keepsTasks }) else { return action() }
+        departure.waiting.append { [self] in whenSettled(cid: cid, action) }
+    }
+
+    /// A connection that was let in is in the full feature phase, or will never be.
+    func endJoin(_ connection: ISCSIConnection, failed: Bool) {
+        joining.removeAll { $0 === connection }
+        if failed { drive(.connectionLoginFailed) }
+    }
+
+    func resumeAfterGap() {
+        for connection in connections { connection.resumeAfterGap() }
+    }
+
+    // MARK: Leaving
+
+    /// `connection` is closed: nothing comes from it, and nothing more goes to it.
+    func connectionEnded(_ connection: ISCSIConnection) {
+        connections.removeAll { $0 === connection }
+        connection.held.forget(connection)
+        fenceLost(connection)
+        let keeps = !isEnding && connection.leave != .loggedOut && retentionMilliseconds > 0
+        for task in tasks where task.connection?.refers(to: connection) ?? false { task.loseConnection() }
+        if isEnding {
+            if connections.isEmpty { loseNexus() }
+            return
+        }
+        let cid = connection.connectionIdentifier
+        if connections.isEmpty { context.keepUntilQuiet(self) }
+        if keeps { keepTasks(of: cid) }
+        drive(connection.leave == .loggedOut ? .connectionClosed : .connectionFailed)
+        guard !isEnding else { return }
+        if !keeps { endTasks(of: cid) {} }
+        if connection.leave == .failed { announceDrop(of: cid) }
+        resumeAfterGap()
+    }
+
+    /// Tells the initiator on another connection that one was lost (RFC 7143 11.9, event 2).
+    private func announceDrop(of cid: UInt16) {
+        connections.first?.sendAsyncMessage(
+            .dropsConnection(
+                cid: cid, time2WaitSeconds: UInt16(parameters.defaultTime2WaitSeconds),
+                time2RetainSeconds: UInt16(retentionMilliseconds > 0 ? parameters.defaultTime2RetainSeconds : 0)))
+    }
+
+    /// How long tasks of a lost connection wait to be reassigned. Only error recovery level 2 can do that.
+    var retentionMilliseconds: UInt64 {
+        guard parameters.errorRecoveryLevel == 2, parameters.defaultTime2RetainSeconds > 0 else { return 0 }
+        return UInt64(parameters.defaultTime2WaitSeconds + parameters.defaultTime2RetainSeconds) * 1000
+    }
+
+    /// The tasks of a connection that has gone wait to be reassigned.
+    private func keepTasks(of cid: UInt16) {
+        let departure = Departure(cid: cid, keepsTasks: true)
+        departures.append(departure)
+        restartRetention(departure)
+    }
+
+    private func restartRetention(_ departure: Departure) {
+        departure.timer.map(context.loop.cancel)
+        departure.timer = context.loop.schedule(afterMilliseconds: retentionMilliseconds) {
+            [weak self, weak departure] in
+            guard let self, let departure else { return }
+            departure.timer = nil
+            departures.removeAll { $0 === departure }
+            if connections.isEmpty, joining.isEmpty, !departures.contains(where: { $0.keepsTasks }) {
+                drive(.retentionExpired)
+            } else {
+                endTasks(of: departure.cid) {}
+            }
+        }
+    }
+
+    /// Ends the tasks of a connection that has gone. `done` is called when they can touch no medium any more.
+    func endTasks(of cid: UInt16, _ done: @escaping () -> Void) {
+        for departure in departures where departure.cid == cid && departure.keepsTasks {
+            departure.timer.map(context.loop.cancel)
+        }
+        departures.removeAll { $0.cid == cid && $0.keepsTasks }
+        let departure = Departure(cid: cid, keepsTasks: false)
+        departure.waiting.append(done)
+        departures.append(departure)
+        let isOfIt = { (task: ISCSITask) in task.cid == cid && task.connection == nil }
+        for task in tasks where isOfIt(task) && (task.phase == .responding || task.phase == .draining) {
+            dropResponse(of: task)
+        }
+        nexus.object.abortTasks(where: { isOfIt(Self.transportTask(of: $0)) }) { [self] in
+            departures.removeAll { $0 === departure }
+            for action in departure.waiting { action() }
+        }
+    }
+
+    /// Ends the tasks of a connection that is still there, and is about to be logged out.
+    func endTasks(of connection: ISCSIConnection, _ done: @escaping () -> Void) {
+        for task in tasks where task.connection?.refers(to: connection) ?? false && task.phase == .draining {
+            drop(task)
+        }
+        nexus.object.abortTasks(
+            where: { Self.transportTask(of: $0).connection?.refers(to: connection) ?? false }, completion: done)
+    }
+
+    /// Whether a connection of this CID is here, or its tasks are.
+    func knows(cid: UInt16) -> Bool {
+        connections.contains { $0.connectionIdentifier == cid } || departures.contains { $0.cid == cid }
+    }
+
+    /// A logout for recovery: from now on the tasks of the connection may be reassigned, for the whole of the time.
+    func removeForRecovery(cid: UInt16) {
+        for connection in connections where connection.connectionIdentifier == cid {
+            connection.leave = .removed
+            connection.close(reason: "its initiator goes on with its tasks on another connection")
+        }
+        for departure in departures where departure.cid == cid && departure.keepsTasks { restartRetention(departure) }
+    }
+
+    // MARK: The end
+
+    /// All connections stop, and the nexus with them. In the session's loop.
+    func closeAll(reason: String) {
+        isEnding = true
+        for departure in departures { departure.timer.map(context.loop.cancel) }
+        let all = connections
+        for connection in all { connection.close(reason: reason) }
+        if connections.isEmpty { loseNexus() }
+    }
+
+    /// Ends the session for a successor of the same name (RFC 7143 6.3.5), or because it may not be any more.
+    func terminate(reason: String, _ done: @escaping @Sendable () -> Void) {
+        if isQuiet { return done() }
+        quietActions.append(done)
+        if !isEnding { drive(.sessionClosed, reason: reason) }
+        closeAll(reason: reason)
+    }
+
+    /// Takes the state machine on, and does what it says.
+    private func drive(_ event: SessionStateMachine.Event, reason: String = "its session has ended") {
+        switch machine.handle(event) {
+        case .none: break
+        case .startRetentionTimer:
+            // Nothing waits: the time is over already. A login that is under way goes on with the session all the same.
+            if !joining.isEmpty {
+                drive(.connectionInLogin)
+            } else if !departures.contains(where: { $0.keepsTasks }) {
+                drive(.retentionExpired)
+            }
+        case .stopRetentionTimer:
+            // The tasks of lost connections keep their time; the session itself goes on.
+            break
+        case .release: closeAll(reason: reason)
+        case .protocolError:
+            context.diagnostics.report(.error, "session state \(machine.state) does not know \(event)")
+        }
+    }
+}
