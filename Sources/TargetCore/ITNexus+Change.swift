@@ -37,7 +37,10 @@ extension ITNexus {
                 if present != nil { unit.attentions.post(.inquiryDataHasChanged) }
             }
         }
-        let gone = old.compactMap(\.self).filter { unit in !new.contains { $0 === unit } }
+        let gone = old.indices.compactMap { number in
+            let stays = number < new.count && new[number] === old[number]
+            return stays ? nil : old[number]
+        }
         departing += gone
         units = new
         if !gone.isEmpty || !appeared.isEmpty {
@@ -67,7 +70,7 @@ extension ITNexus {
     private func depart(_ gone: [NexusUnit]) {
         turnEnded()
         for unit in gone { unit.detach() }
-        departing.removeAll { unit in gone.contains { $0 === unit } }
+        departing.removeAll { $0.attachment == nil }
         // Whoever called may still be in one of them.
         let kept = LoopBound(gone)
         loop.perform { withExtendedLifetime(kept) {} }
