@@ -94,8 +94,8 @@ internal import TargetCore
     var receivedPDUCount: UInt64 = 0
 
     /// Nil before the start, and once closed.
-    private(set) var stream: (any ByteStream)?
-    private var timer: TimerQueue.Identifier?
+    var stream: (any ByteStream)?
+    var timer: TimerQueue.Identifier?
     /// Nanoseconds of the monotonic clock when the peer was last heard.
     var lastHeard: UInt64
     /// Of the NOP-In that has not been answered yet.
@@ -109,7 +109,7 @@ internal import TargetCore
     var discoveryHandle: SessionHandle?
     /// In the ledger of connections.
     var ticket: UInt64 = 0
-    private(set) var closingReason = "the peer was told to go"
+    let closingReason = "the peer was told to go"
 
     init(socket: Socket, context: LoopContext, portal: PortalIndex) {
         self.portal = portal
@@ -210,87 +210,9 @@ internal import TargetCore
         }
     }
 
-    private func cancelTimer() {
+    func cancelTimer() {
         if let timer { context.loop.cancel(timer) }
         timer = nil
-    }
-
-    // MARK: The end
-
-    /// Sends what is queued, then closes.
-    func closeAfterFlush() {
-        guard phase != .closing, phase != .closed else { return }
-        phase = .closing
-        cancelTimer()
-        timer = context.loop.schedule(afterMilliseconds: context.server.configuration.loginTimeoutMilliseconds) {
-            [self] in
-            timer = nil
-            close(reason: "it did not take its last responses")
-        }
-        updateInterest()
-        planFlush()
-    }
-
-    /// The server stops: commands under way end, then the connection is closed.
-    func shutDown() {
-        guard let session, phase == .fullFeature else { return close(reason: "the server stops") }
-        stopReading()
-        // What waits for data waits in vain from here on.
-        session.dropIncompleteTasks()
-        session.whenIdle { [self] in closeAfterFlush() }
-    }
-
-    /// Closes at once. Commands under way are aborted, or wait for another connection; what they touch is quiet when
-    /// their session says so.
-    func close(reason: String, isPeersFault: Bool = false) {
-        guard phase != .closed else { return }
-        let wasLoggedIn = phase == .fullFeature
-        if isPeersFault { context.totals.protocolErrorCount += 1 }
-        context.diagnostics.report(
-            isPeersFault ? .warning : (wasLoggedIn ? .info : .debug),
-            "connection from \(peer?.description ?? "unknown") closed: \(reason)")
-        drive(leave == .loggedOut ? .sessionEnded : .transportFailed)
-        close(handedOver: false)
-    }
-
-    /// Lets go of all that it has. `handedOver`: its socket goes on in another loop.
-    func close(handedOver: Bool) {
-        phase = .closed
-        cancelTimer()
-        for wait in managementWaits { wait.timer.map(context.loop.cancel) }
-        managementWaits.removeAll()
-        // From here on the kernel writes into no command's buffer.
-        stream?.close()
-        stream = nil
-        // Of a data segment that has not come whole nobody knows what is right.
-        if let segment, !segment.placement.isEmpty { segment.task?.use { $0.write?.lose(segment.placement) } }
-        segment = nil
-        input.giveBack(to: context.pool)
-        coalescer.discard()
-        heldUntil = .max
-        context.latencies.forget(&sampledResponses)
-        outbox.removeAll()
-        if let session {
-            self.session = nil
-            session.connectionEnded(self)
-        }
-        if let joining {
-            self.joining = nil
-            joining.endJoin(self, failed: true)
-        }
-        if let discoveryHandle { context.server.directory.release(discoveryHandle) }
-        discoveryHandle = nil
-        if handedOver { return context.giveAway(self) }
-        // A timer or a login that waits may hold the connection for a while: the descriptor goes now.
-        socket.shutdown()
-        socket.close()
-        context.forget(self)
-    }
-
-    /// Takes the state machine on. What it says to do is done by the caller: the states name what happens.
-    func drive(_ event: ConnectionStateMachine.Event) {
-        guard machine.handle(event) == .protocolError else { return }
-        context.diagnostics.report(.error, "connection state \(machine.state) does not know \(event)")
     }
 
     // MARK: What it looks like from outside
@@ -303,7 +225,9 @@ internal import TargetCore
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
             commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
-            number: session.statisticsNumber, unitCounters: session.ended)
+            number: session.statisticsNumber, unitCounters: session.ended,
+            errorRecoveryLevel: session.parameters.errorRecoveryLevel,
+            connections: session.connections.map { ConnectionSnapshot($0) })
         snapshot.visitor = visitor
         return snapshot
     }

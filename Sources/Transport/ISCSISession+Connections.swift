@@ -188,12 +188,14 @@ extension ISCSISession {
 
     // MARK: The end
 
-    /// All connections stop, and the nexus with them. In the session's loop.
-    func closeAll(reason: String) {
+    /// All connections stop, and the nexus with them. In the session's loop. `isAnnounced`: the initiator is told.
+    func closeAll(reason: String, isAnnounced: Bool = false) {
         isEnding = true
         for departure in departures { departure.timer.map(context.loop.cancel) }
         let all = connections
-        for connection in all { connection.close(reason: reason) }
+        for connection in all {
+            isAnnounced ? connection.closeWithNotice(reason: reason) : connection.close(reason: reason)
+        }
         if connections.isEmpty { loseNexus() }
     }
 
@@ -201,8 +203,7 @@ extension ISCSISession {
     func terminate(reason: String, _ done: @escaping @Sendable () -> Void) {
         if isQuiet { return done() }
         quietActions.append(done)
-        if !isEnding { drive(.sessionClosed, reason: reason) }
-        closeAll(reason: reason)
+        closeAll(reason: reason, isAnnounced: true)
     }
 
     /// Takes the state machine on, and does what it says.

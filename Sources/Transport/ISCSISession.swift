@@ -97,6 +97,7 @@ internal import TargetCore
     func change(to grant: AccessGrant) {
         view = grant.view
         nexus.object.change(to: grant.map) {}
+        connections.first?.sendSCSIEvent(.reportedLUNsDataHasChanged)
     }
 
     // MARK: Tasks

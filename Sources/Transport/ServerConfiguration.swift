@@ -43,6 +43,8 @@ public struct ISCSIServerConfiguration: Sendable {
     /// Silence of a logged-in peer after which the server sends a NOP-In; the same time again, and the connection is
     /// dropped. 0 never asks.
     public var keepaliveMilliseconds: UInt64 = 30_000
+    /// How long initiators have to log out once the server is to stop; 0 does not ask them.
+    public var logoutWaitMilliseconds: UInt64 = 1_000
     /// How long `stop` waits for commands under way.
     public var stopTimeoutMilliseconds: UInt64 = 5_000
     /// How long task management waits for the commands that it concerns, before it is answered with Function rejected:

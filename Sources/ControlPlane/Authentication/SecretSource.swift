@@ -85,7 +85,7 @@ public struct SecretSource: Sendable {
         guard unsafe fstat(descriptor, &status) == 0 else {
             throw failure("secret-file \(path) cannot be looked at (\(SystemError.text(of: clinux_errno())))")
         }
-        guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else {
+        guard status.st_mode & Glibc.S_IFMT == Glibc.S_IFREG else {
             throw failure("secret-file \(path) is no regular file: write the secret into a file of its own")
         }
         guard status.st_uid == 0 || status.st_uid == geteuid() else {
