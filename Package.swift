@@ -113,10 +113,11 @@ let package = Package(
         .target(name: "HandlerConformance", swiftSettings: strict),
 
         // Level 4 and 5.
+        .target(name: "CCrypto", cSettings: c, linkerSettings: [.linkedLibrary("crypto")]),
         .target(
             name: "ControlPlane",
             dependencies: [
-                "Transport", "HandlerHost", "EventLoop", "ISCSI", "ISNS", "TargetCore", "SCSI", "CLinux",
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "ISNS", "TargetCore", "SCSI", "CLinux", "CCrypto",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -163,7 +164,7 @@ let package = Package(
         .target(name: "CSandbox", path: "Tests/CSandbox", cSettings: c),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux", "CSandbox"], swiftSettings: tests),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux", "TargetCore"],
+            name: "TransportTests", dependencies: ["Transport", "EventLoop", "CLinux", "ISCSI", "TargetCore"],
             swiftSettings: tests),
         .testTarget(
             name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "ISCSI", "SCSI"], swiftSettings: tests),
@@ -177,11 +178,18 @@ let package = Package(
             name: "HandlerCheckTests", dependencies: ["HandlerConformance", "QcowImage"], exclude: ["Faults"],
             swiftSettings: tests),
         .testTarget(
-            name: "ControlPlaneTests", dependencies: ["ControlPlane", "EventLoop", "ISNS", "Transport", "TargetCore", "SCSI"],
+            name: "ControlPlaneTests",
+            dependencies: ["ControlPlane", "EventLoop", "ISCSI", "ISNS", "Transport", "TargetCore", "SCSI"],
             swiftSettings: tests),
         .systemLibrary(
             name: "CLibiscsi", path: "Tests/CLibiscsi", pkgConfig: "libiscsi", providers: [.apt(["libiscsi-dev"])]),
-        .testTarget(name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CSandbox"], swiftSettings: tests),
+        .target(
+            name: "TestInitiator", dependencies: ["ISCSI", "SCSI"], path: "Tests/TestInitiator", swiftSettings: tests),
+        .testTarget(
+            name: "TestInitiatorTests", dependencies: ["TestInitiator", "ISCSI", "SCSI"], swiftSettings: tests),
+        .testTarget(
+            name: "InteroperabilityTests", dependencies: ["CLibiscsi", "CCrypto", "CSandbox", "TestInitiator"],
+            swiftSettings: tests),
         .testTarget(name: "TidyTests", swiftSettings: tests),
     ]
 )

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 declare -A sets=(
-    [build]="g++ git libaio-dev librbd-dev"
+    [build]="g++ git libaio-dev librbd-dev libssl-dev"
     [test]="libiscsi-bin libiscsi-dev pkg-config qemu-block-extra qemu-utils zlib1g"
     [conformance]="libiscsi-bin libiscsi7 python3"
     [sources]="dpkg-dev libglusterfs-dev librbd-dev zlib1g-dev"

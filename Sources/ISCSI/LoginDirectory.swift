@@ -36,8 +36,15 @@ public protocol Authenticator {
     /// As AuthMethod names it: "CHAP".
     var method: String { get }
 
+    /// As whom the initiator was authenticated; nil until then.
+    var authenticatedName: String? { get }
+
     /// `text` holds the method's keys of one request.
     mutating func receive(_ text: TextParameters) -> AuthenticationStep
+}
+
+extension Authenticator {
+    public var authenticatedName: String? { nil }
 }
 
 public enum AuthenticationStep: Equatable, Sendable {
@@ -45,5 +52,5 @@ public enum AuthenticationStep: Equatable, Sendable {
     case respond(TextParameters)
     /// The initiator is who it says; these keys are the answer.
     case succeed(TextParameters)
-    case fail
+    case fail(AuthenticationFault)
 }

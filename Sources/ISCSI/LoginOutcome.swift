@@ -9,6 +9,8 @@ public struct LoginOutcome: Equatable, Sendable {
 
     public var initiatorName: String
     public var initiatorAlias: String?
+    /// The name by which the initiator was authenticated; nil when none was asked for.
+    public var authenticatedName: String?
     public var isid: InitiatorSessionIdentifier
     /// 0 asks for a new session; otherwise the session of this identifier is meant.
     public var tsih: UInt16

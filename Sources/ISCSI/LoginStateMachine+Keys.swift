@@ -36,6 +36,9 @@ extension LoginStateMachine {
         guard directory.authorizes(initiatorName: initiatorName, targetName: targetName) else {
             throw .authorizationFailure
         }
+        // Where a target has gone is told before authentication, but only to those who may use it: the initiator
+        // authenticates where it ends.
+        if let targetName { try lookUp(targetName) }
         negotiation.isDiscovery = kind == .discovery
         authenticator = directory.authenticator(initiatorName: initiatorName, targetName: targetName)
         identity = Identity(
@@ -50,7 +53,6 @@ extension LoginStateMachine {
         case Self.normal?, nil:
             guard let name = text[Name.targetName] else { throw .missingParameter }
             guard Self.isName(name) else { throw .initiatorError }
-            try lookUp(name)
             return .normal(targetName: name)
         case _?:
             throw .sessionTypeNotSupported
@@ -159,7 +161,10 @@ extension LoginStateMachine {
         case .succeed(let reply)?:
             for pair in reply.pairs { answers.append(pair.key, pair.value) }
             security = .settled
-        case .fail?, nil:
+        case .fail(let fault)?:
+            authenticationFault = fault
+            throw fault.status
+        case nil:
             throw .authenticationFailure
         }
     }

@@ -47,6 +47,8 @@ public struct LoginStateMachine {
     var identity: Identity?
     var authenticator: (any Authenticator)?
     var security = Security.open
+    /// Why an authentication failed: for logs, never for the initiator.
+    public internal(set) var authenticationFault: AuthenticationFault?
     var hasDeclaredItself = false
     var hasDeclaredSegmentLength = false
     /// Further words with a refusal: where the target has gone.
@@ -176,8 +178,9 @@ public struct LoginStateMachine {
     private func outcome(_ request: LoginRequestPDU) -> LoginOutcome? {
         guard let identity else { return nil }
         return LoginOutcome(
-            initiatorName: identity.initiatorName, initiatorAlias: identity.initiatorAlias, isid: request.isid,
-            tsih: request.tsih, cid: request.cid, kind: identity.kind, parameters: negotiation.parameters,
+            initiatorName: identity.initiatorName, initiatorAlias: identity.initiatorAlias,
+            authenticatedName: authenticator?.authenticatedName, isid: request.isid, tsih: request.tsih,
+            cid: request.cid, kind: identity.kind, parameters: negotiation.parameters,
             cmdSN: request.cmdSN)
     }
 

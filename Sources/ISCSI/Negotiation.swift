@@ -80,9 +80,14 @@ struct Negotiation {
         }
     }
 
-    /// FirstBurstLength must not exceed MaxBurstLength (RFC 7143 13.14).
     private func limit(_ key: NegotiationKey, _ offer: Int) -> Int {
-        key.name == NegotiationKeys.Name.firstBurstLength ? min(offer, parameters.session.maxBurstLength) : offer
+        switch key.name {
+        // FirstBurstLength must not exceed MaxBurstLength (RFC 7143 13.14).
+        case NegotiationKeys.Name.firstBurstLength: min(offer, parameters.session.maxBurstLength)
+        // Nothing is retained that could not be reassigned: that takes error recovery level 2.
+        case NegotiationKeys.Name.defaultTime2Retain: parameters.session.errorRecoveryLevel < 2 ? 0 : offer
+        default: offer
+        }
     }
 
     // MARK: Rules

@@ -16,10 +16,11 @@ public struct LocalParameters: Equatable, Sendable {
         session.firstBurstLength = 262_144
         session.maxBurstLength = 1_048_576
         session.maxOutstandingR2T = WriteTransfer.outstandingR2TLimit
-        session.defaultTime2WaitSeconds = 2
-        session.defaultTime2RetainSeconds = 0
-        session.errorRecoveryLevel = 0
-        session.maxConnections = 1
+        // We need no wait; the initiator may ask for one.
+        session.defaultTime2WaitSeconds = 0
+        session.defaultTime2RetainSeconds = 20
+        session.errorRecoveryLevel = 2
+        session.maxConnections = 8
     }
 }
 

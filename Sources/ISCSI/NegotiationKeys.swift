@@ -72,8 +72,9 @@ public enum NegotiationKeys {
             "DefaultTime2Wait", .both, .leading,
             .maximum(seconds, \.session.defaultTime2WaitSeconds, \.session.defaultTime2WaitSeconds)),
         NegotiationKey(
-            "DefaultTime2Retain", .both, .leading,
-            .minimum(seconds, \.session.defaultTime2RetainSeconds, \.session.defaultTime2RetainSeconds)),
+            Name.defaultTime2Retain, .both, .leading,
+            .minimum(seconds, \.session.defaultTime2RetainSeconds, \.session.defaultTime2RetainSeconds),
+            decidedLast: true),
         NegotiationKey(
             "MaxOutstandingR2T", .both, .leading,
             .minimum(count, \.session.maxOutstandingR2T, \.session.maxOutstandingR2T),
@@ -115,6 +116,7 @@ public enum NegotiationKeys {
         public static let sendTargets = "SendTargets"
         public static let authMethod = "AuthMethod"
         public static let maxRecvDataSegmentLength = "MaxRecvDataSegmentLength"
+        public static let defaultTime2Retain = "DefaultTime2Retain"
         public static let firstBurstLength = "FirstBurstLength"
     }
 }

@@ -8,15 +8,18 @@ public struct DataInSlice: Equatable, Sendable {
     public let dataSN: UInt32
     /// The F bit: the end of a burst, or of all data.
     public let isFinal: Bool
+    /// The end of all data.
+    public let isLast: Bool
     /// The S bit.
     public let carriesStatus: Bool
 
     @inlinable
-    init(offset: Int, byteCount: Int, dataSN: UInt32, isFinal: Bool, carriesStatus: Bool) {
+    init(offset: Int, byteCount: Int, dataSN: UInt32, isFinal: Bool, isLast: Bool, carriesStatus: Bool) {
         self.offset = offset
         self.byteCount = byteCount
         self.dataSN = dataSN
         self.isFinal = isFinal
+        self.isLast = isLast
         self.carriesStatus = carriesStatus
     }
 }
@@ -24,7 +27,7 @@ public struct DataInSlice: Equatable, Sendable {
 /// Splits the data of one command to the initiator into Data-In PDUs (RFC 7143 11.7).
 public struct ReadTransfer: Equatable, Sendable {
     @usableFromInline let byteCount: Int
-    @usableFromInline let maxDataSegmentLength: Int
+    @usableFromInline var maxDataSegmentLength: Int
     @usableFromInline let maxBurstLength: Int
     @usableFromInline let carriesStatus: Bool
     @usableFromInline var offset = 0
@@ -46,6 +49,28 @@ public struct ReadTransfer: Equatable, Sendable {
         burstEnd = min(self.byteCount, self.maxBurstLength)
     }
 
+    /// Goes on with the PDU of this DataSN, which is one of those made before or the next one. PDUs are cut alike each
+    /// time.
+    public mutating func seek(to dataSN: UInt32) {
+        offset = 0
+        nextDataSN = 0
+        burstEnd = min(byteCount, maxBurstLength)
+        while nextDataSN != dataSN, next() != nil {}
+    }
+
+    /// What is still to be cut is cut anew: the initiator has declared another MaxRecvDataSegmentLength.
+    public mutating func recut(maxDataSegmentLength: Int) {
+        self.maxDataSegmentLength = max(4, maxDataSegmentLength & ~3)
+    }
+
+    /// A command without data.
+    public static let nothing = ReadTransfer(
+        byteCount: 0, maxDataSegmentLength: PDUFramer.defaultMaxDataSegmentLength,
+        maxBurstLength: PDUFramer.defaultMaxDataSegmentLength, carriesStatus: false)
+
+    /// Bytes of the PDUs that are cut, but for the last of a burst: what the initiator takes, whole words.
+    public var segmentByteCount: Int { maxDataSegmentLength }
+
     /// PDUs made so far: ExpDataSN of the SCSI Response.
     @inlinable
     public var dataInCount: UInt32 { nextDataSN }
@@ -58,7 +83,7 @@ public struct ReadTransfer: Equatable, Sendable {
         let end = offset + count
         let slice = DataInSlice(
             offset: offset, byteCount: count, dataSN: nextDataSN, isFinal: end == burstEnd,
-            carriesStatus: carriesStatus && end == byteCount)
+            isLast: end == byteCount, carriesStatus: carriesStatus && end == byteCount)
         offset = end
         nextDataSN &+= 1
         if end == burstEnd { burstEnd = min(byteCount, end + maxBurstLength) }

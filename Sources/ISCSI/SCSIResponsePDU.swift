@@ -17,6 +17,8 @@ public struct SCSIResponsePDU: Equatable, Sendable, EncodablePDU {
     public var statSN: UInt32
     public var expCmdSN: UInt32
     public var maxCmdSN: UInt32
+    /// Of an R-Data SNACK that has been obeyed; otherwise 0, reserved (RFC 7143 11.4.6).
+    public var snackTag: UInt32 = 0
     /// R2Ts and Data-Ins that were sent for the command.
     public var expDataSN: UInt32
     public var residual: Residual
@@ -56,6 +58,7 @@ public struct SCSIResponsePDU: Equatable, Sendable, EncodablePDU {
         statSN = numbers.statSN
         expCmdSN = numbers.expCmdSN
         maxCmdSN = numbers.maxCmdSN
+        snackTag = header.uint32(at: 20)
         expDataSN = header.uint32(at: 36)
         residual = Residual(
             amount: try Residual.Amount(
@@ -79,6 +82,7 @@ public struct SCSIResponsePDU: Equatable, Sendable, EncodablePDU {
         header.store(response.rawValue, at: 2)
         header.store(status.rawValue, at: 3)
         header.store(initiatorTaskTag, at: 16)
+        header.store(snackTag, at: 20)
         header.store(SequenceNumbers(statSN: statSN, expCmdSN: expCmdSN, maxCmdSN: maxCmdSN))
         header.store(expDataSN, at: 36)
         header.store(residual.bidirectionalRead.count, at: 40)

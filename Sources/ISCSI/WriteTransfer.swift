@@ -27,6 +27,8 @@ public struct WriteTransfer: Equatable, Sendable {
 
         @usableFromInline static let nowhere = Placement(offset: 0, byteCount: 0)
 
+        @inlinable public var isEmpty: Bool { byteCount == 0 }
+
         @inlinable
         public init(offset: Int, byteCount: Int) {
             self.offset = offset
@@ -57,14 +59,18 @@ public struct WriteTransfer: Equatable, Sendable {
     private let unsolicitedLimit: Int
     /// Unsolicited data beyond immediate data must be FirstBurstLength exactly (RFC 7143 11.4.7.2).
     private let unsolicitedMustBeWhole: Bool
+    /// What is lost is asked for again: error recovery levels 1 and 2.
+    private let recovers: Bool
 
     /// The byte that must come next.
     private var nextOffset: Int
-    /// The end of the burst that is being answered.
-    private var burstEnd = 0
-    /// The end of what has been asked for.
+    /// R2Ts that have not been answered whole, oldest first: they are answered in the order in which they were sent
+    /// (RFC 7143 11.8).
+    private var outstanding = R2TQueue()
+    /// The end of what has been asked for in order.
     private var requestedEnd = 0
-    private var outstandingR2TCount = 0
+    /// Bytes that were sent and have been lost, to be asked for again. Empty but for recovery.
+    private var lost: [Range<Int>] = []
     private var nextR2TSN: UInt32 = 0
     private var expectedDataSN: UInt32 = 0
 
@@ -72,7 +78,7 @@ public struct WriteTransfer: Equatable, Sendable {
     public private(set) var awaitsUnsolicited: Bool
     /// Set when data came wrongly. No more R2Ts are made, and nothing more is placed.
     public private(set) var failure: Failure?
-    /// Bytes placed so far; they are the first ones of the buffer.
+    /// Bytes placed so far. When the transfer is complete they are the first ones of the buffer.
     public private(set) var receivedByteCount: Int
 
     /// A command that writes has come.
@@ -95,6 +101,7 @@ public struct WriteTransfer: Equatable, Sendable {
         maxOutstandingR2T = min(parameters.maxOutstandingR2T, Self.outstandingR2TLimit)
         unsolicitedLimit = firstBurst
         unsolicitedMustBeWhole = expectedLength > parameters.firstBurstLength
+        recovers = parameters.errorRecoveryLevel > 0
         nextOffset = immediateByteCount
         awaitsUnsolicited = unsolicitedFollows
         receivedByteCount = min(immediateByteCount, self.wanted)
@@ -111,8 +118,11 @@ public struct WriteTransfer: Equatable, Sendable {
     /// The command has failed, and everything that the initiator still had to send has come: it can be answered.
     public var isFailed: Bool { failure != nil && hasEnded }
 
+    /// R2Ts made so far: their part of ExpDataSN in the SCSI Response.
+    public var r2tCount: UInt32 { nextR2TSN }
+
     /// Nothing is to be expected from the initiator until it is asked for it.
-    private var hasEnded: Bool { !awaitsUnsolicited && outstandingR2TCount == 0 }
+    private var hasEnded: Bool { !awaitsUnsolicited && outstanding.isEmpty }
 
     private mutating func beginSolicited() {
         requestedEnd = nextOffset
@@ -137,21 +147,19 @@ public struct WriteTransfer: Equatable, Sendable {
         let placement = try place(pdu, limit: unsolicitedLimit)
         if pdu.isFinal {
             awaitsUnsolicited = false
-            if unsolicitedMustBeWhole && nextOffset != unsolicitedLimit { fail(.incorrectAmountOfData) }
+            if unsolicitedMustBeWhole && nextOffset != unsolicitedLimit { endedEarly(at: unsolicitedLimit) }
             beginSolicited()
         }
         return placement
     }
 
     private mutating func receiveSolicited(_ pdu: DataOutPDU) throws(PDUError) -> Placement {
-        // R2Ts are answered in the order in which they were sent (RFC 7143 11.8).
-        guard outstandingR2TCount > 0 else { throw .reject(.protocolError) }
-        let placement = try place(pdu, limit: burstEnd)
+        guard let burst = outstanding.first else { throw .reject(.protocolError) }
+        let placement = try place(pdu, limit: burst.upperBound)
         if pdu.isFinal {
-            if nextOffset != burstEnd { fail(.incorrectAmountOfData) }
-            outstandingR2TCount -= 1
-            nextOffset = burstEnd
-            burstEnd = min(burstEnd + maxBurstLength, requestedEnd)
+            if nextOffset != burst.upperBound { endedEarly(at: burst.upperBound) }
+            outstanding.removeFirst()
+            nextOffset = outstanding.first?.lowerBound ?? requestedEnd
             expectedDataSN = 0
         }
         return placement
@@ -162,9 +170,18 @@ public struct WriteTransfer: Equatable, Sendable {
         guard failure == nil else { return .nowhere }
         let offset = Int(pdu.bufferOffset)
         let byteCount = Int(pdu.dataSegmentLength)
-        guard pdu.dataSN == expectedDataSN else {
-            fail(.protocolServiceCRCError)
-            return .nowhere
+        if pdu.dataSN != expectedDataSN {
+            guard recovers else {
+                fail(.protocolServiceCRCError)
+                return .nowhere
+            }
+            // Seen before; or those before it were lost, and are asked for again.
+            guard SerialNumber.precedes(expectedDataSN, pdu.dataSN), offset > nextOffset, offset <= limit else {
+                return .nowhere
+            }
+            lose(nextOffset..<offset)
+            expectedDataSN = pdu.dataSN
+            nextOffset = offset
         }
         guard offset == nextOffset else { throw .dropConnection(.dataOutOfOrder) }
         guard byteCount <= limit - offset else {
@@ -178,6 +195,13 @@ public struct WriteTransfer: Equatable, Sendable {
         return Placement(offset: placed > 0 ? offset : 0, byteCount: placed)
     }
 
+    /// A sequence ended with its last bytes missing.
+    private mutating func endedEarly(at end: Int) {
+        guard recovers else { return fail(.incorrectAmountOfData) }
+        lose(nextOffset..<end)
+        nextOffset = end
+    }
+
     /// The first failure is the one that is told.
     private mutating func fail(_ failure: Failure) {
         if self.failure == nil { self.failure = failure }
@@ -187,14 +211,111 @@ public struct WriteTransfer: Equatable, Sendable {
 
     /// The next R2T to send; nil while there is nothing to ask for, or enough is outstanding.
     public mutating func nextR2T() -> Burst? {
-        guard failure == nil, !awaitsUnsolicited, outstandingR2TCount < maxOutstandingR2T, requestedEnd < wanted
-        else { return nil }
-        let burst = Burst(
-            offset: requestedEnd, byteCount: min(maxBurstLength, wanted - requestedEnd), r2tSN: nextR2TSN)
-        requestedEnd += burst.byteCount
-        nextR2TSN &+= 1
-        if outstandingR2TCount == 0 { burstEnd = requestedEnd }
-        outstandingR2TCount += 1
-        return burst
+        guard failure == nil, !awaitsUnsolicited, outstanding.count < maxOutstandingR2T else { return nil }
+        if !lost.isEmpty { return nextRecoveryR2T() }
+        guard requestedEnd < wanted else { return nil }
+        let start = requestedEnd
+        requestedEnd += min(maxBurstLength, wanted - requestedEnd)
+        return ask(for: start..<requestedEnd)
+    }
+
+    private mutating func ask(for range: Range<Int>) -> Burst {
+        if outstanding.isEmpty {
+            nextOffset = range.lowerBound
+            expectedDataSN = 0
+        }
+        outstanding.append(range)
+        defer { nextR2TSN &+= 1 }
+        return Burst(offset: range.lowerBound, byteCount: range.count, r2tSN: nextR2TSN)
+    }
+
+    // MARK: Recovery (RFC 7143 7.8, 7.9)
+
+    /// Parts of the data that may be missing at a time; with more the command fails.
+    static let lostRangeLimit = 16
+
+    /// The data of a PDU that `receive` gave a place are no good: they are asked for again.
+    public mutating func lose(_ placement: Placement) {
+        guard placement.byteCount > 0 else { return }
+        receivedByteCount -= placement.byteCount
+        addLost(placement.offset..<placement.offset + placement.byteCount)
+    }
+
+    /// Bytes that never came. Of those beyond `wanted` nobody knows.
+    private mutating func lose(_ range: Range<Int>) {
+        let known = range.clamped(to: 0..<wanted)
+        if !known.isEmpty { addLost(known) }
+    }
+
+    private mutating func addLost(_ range: Range<Int>) {
+        if let last = lost.last, last.upperBound == range.lowerBound {
+            lost[lost.count - 1] = last.lowerBound..<range.upperBound
+        } else if lost.count < Self.lostRangeLimit {
+            lost.append(range)
+        } else {
+            fail(.protocolServiceCRCError)
+        }
+    }
+
+    private mutating func nextRecoveryR2T() -> Burst? {
+        let range = lost.removeFirst()
+        let asked = range.prefix(maxBurstLength)
+        if asked.count < range.count { lost.insert(asked.endIndex..<range.upperBound, at: 0) }
+        return ask(for: asked.startIndex..<asked.endIndex)
+    }
+
+    /// Its command goes on with another connection: what was asked for and has not come is asked for again, and nothing
+    /// unsolicited will come.
+    public mutating func reassigned() {
+        if awaitsUnsolicited {
+            awaitsUnsolicited = false
+            beginSolicited()
+        }
+        var isFirst = true
+        while let burst = outstanding.first {
+            lose(isFirst ? min(nextOffset, burst.upperBound)..<burst.upperBound : burst)
+            isFirst = false
+            outstanding.removeFirst()
+        }
+        expectedDataSN = 0
+    }
+
+    /// An R2T that is still to be answered, to be sent again; nil when it is none, or has been answered.
+    public func outstandingR2T(_ r2tSN: UInt32) -> Burst? {
+        let index = Int(truncatingIfNeeded: r2tSN &- (nextR2TSN &- UInt32(outstanding.count)))
+        guard (0..<outstanding.count).contains(index) else { return nil }
+        let range = outstanding[index]
+        return Burst(offset: range.lowerBound, byteCount: range.count, r2tSN: r2tSN)
+    }
+}
+
+/// Ranges of bytes that R2Ts have asked for: as many as may be outstanding.
+struct R2TQueue: Equatable, Sendable {
+    private struct Bounds {
+        var lower: UInt32 = 0
+        var upper: UInt32 = 0
+    }
+
+    private var bounds = InlineArray<8, Bounds>(repeating: Bounds())
+    private(set) var count = 0
+
+    static func == (left: Self, right: Self) -> Bool {
+        left.count == right.count && (0..<left.count).allSatisfy { left[$0] == right[$0] }
+    }
+
+    var isEmpty: Bool { count == 0 }
+    var first: Range<Int>? { count == 0 ? nil : self[0] }
+
+    subscript(index: Int) -> Range<Int> { Int(bounds[index].lower)..<Int(bounds[index].upper) }
+
+    /// `range` lies inside an Expected Data Transfer Length: 32 bits hold it.
+    mutating func append(_ range: Range<Int>) {
+        bounds[count] = Bounds(lower: UInt32(range.lowerBound), upper: UInt32(range.upperBound))
+        count += 1
+    }
+
+    mutating func removeFirst() {
+        for index in 1..<max(count, 1) { bounds[index - 1] = bounds[index] }
+        count -= 1
     }
 }

@@ -42,6 +42,7 @@ final class BackgroundOperation: @unchecked Sendable {
     private let doneParts = Atomic<UInt32>(0)
     /// Zero, or SELF-TEST RESULTS.
     private let cancelReason = Atomic<UInt8>(0)
+    private let isCutOff = Atomic<Bool>(false)
 
     // All that follows belongs to the loop's thread.
     private let stages: [OperationStage]
@@ -98,6 +99,9 @@ final class BackgroundOperation: @unchecked Sendable {
     /// From any thread. It ends after the request under way.
     func cancel(_ outcome: SelfTestResult.Outcome) { cancelReason.store(outcome.rawValue, ordering: .relaxed) }
 
+    /// As by the end of the process, but the device is left in peace after the request under way. From any thread.
+    func cutOff() { isCutOff.store(true, ordering: .relaxed) }
+
     /// In the loop's thread. Nothing has ended when this returns.
     func start() {
         let request = unit.operations.request(for: loop)
@@ -108,6 +112,7 @@ final class BackgroundOperation: @unchecked Sendable {
 
     private func goOn() {
         while stageIndex < stages.count {
+            if isCutOff.load(ordering: .relaxed) { break }
             if let reason = SelfTestResult.Outcome(rawValue: cancelReason.load(ordering: .relaxed)),
                 reason != .completedWithoutError, kind.canBeCancelled
             {
@@ -134,7 +139,7 @@ final class BackgroundOperation: @unchecked Sendable {
                 return submit()
             }
         }
-        end(.good)
+        if stageIndex < stages.count { letGo() } else { end(.good) }
     }
 
     private func nextStage() {
@@ -191,13 +196,17 @@ final class BackgroundOperation: @unchecked Sendable {
     }
 
     private func end(_ outcome: Outcome) {
+        self.outcome = outcome
+        completion(outcome)
+        letGo()
+        tell(true)
+    }
+
+    private func letGo() {
         unsafe memory.deallocate()
         unsafe memory = .init(start: nil, count: 0)
         unit.operations.request.resumption = nil
-        self.outcome = outcome
-        completion(outcome)
         unit.operations.ended(self)
-        tell(true)
     }
 
     // MARK: - Pieces of a pass

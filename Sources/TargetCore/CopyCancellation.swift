@@ -8,11 +8,11 @@ extension ITNexus {
     /// As `abort`; and `completion` waits, too, until the copies in other task sets of this nexus that touch `units`
     /// have ended: with CHECK CONDITION, since nobody has aborted their commands.
     func abortWithCopies(
-        _ affectedTasks: AffectedTasks, of units: [NexusUnit], byAnotherNexus: Bool = false,
+        _ affectedTasks: AffectedTasks, of units: [NexusUnit], notice: AbortNotice = .none,
         completion: @escaping () -> Void
     ) {
         let copies = cancelCopies(touching: units)
-        abort(affectedTasks, of: units, byAnotherNexus: byAnotherNexus) { [self] in
+        abort(affectedTasks, of: units, notice: notice) { [self] in
             let tasks = copies.filter { $0.copy.state == .underWay }.map(\.task)
             guard !tasks.isEmpty else { return completion() }
             let wait = QuietWait(tasks: tasks, completion: completion)
@@ -23,9 +23,9 @@ extension ITNexus {
 
     private func cancelCopies(touching units: [NexusUnit]) -> [(task: SCSITask, copy: CopyOperation)] {
         var copies: [(task: SCSITask, copy: CopyOperation)] = []
-        for other in presentUnits where !units.contains(where: { $0 === other }) {
+        for other in attachedUnits where !units.contains(where: { $0 === other }) {
             for task in other.taskSet.tasks where !task.isAborted {
-                guard let copy = task.copy, units.contains(where: { copy.touches($0.unit) }) else { continue }
+                guard let copy = task.copy, units.contains(where: copy.touches) else { continue }
                 copy.isCancelled = true
                 copies.append((task, copy))
             }
@@ -43,7 +43,7 @@ extension ITNexus {
 }
 
 extension CopyOperation {
-    func touches(_ unit: LogicalUnit) -> Bool {
-        runs.contains { $0.destination.unit.unit === unit || $0.source?.unit.unit === unit }
+    func touches(_ unit: NexusUnit) -> Bool {
+        runs.contains { $0.destination.unit === unit || $0.source?.unit === unit }
     }
 }

@@ -118,7 +118,7 @@ extension CopyOperation {
             try check(source, run.byteCount, .duringWriteExclusive)
         }
         try check(run.destination, run.byteCount, .never)
-        if run.destination.unit.unit.isWriteProtected { throw explained(.writeProtected) }
+        if run.destination.unit.isWriteProtected { throw explained(.writeProtected) }
     }
 
     private func check(

@@ -45,14 +45,16 @@ extension ITNexus {
     ) throws(SenseData) -> Admission {
         try row.checkReservedBits(task.cdb, on: unit.unit)
         if unit.unit.reservations.isAny, !unit.unit.reservations.permits(task, unit) { return .reservationConflict }
-        try Self.checkState(of: unit.unit, for: row)
+        try Self.checkState(of: unit, for: row)
         task.plan = try row.plan(task, unit)
         return .admitted
     }
 
-    private static func checkState(of unit: LogicalUnit, for row: CommandDescriptor) throws(SenseData) {
-        let conditions = unit.conditions.now
-        if !conditions.isDisjoint(with: .unready), let sense = unit.notReadySense(for: row, conditions) { throw sense }
+    private static func checkState(of unit: NexusUnit, for row: CommandDescriptor) throws(SenseData) {
+        let conditions = unit.unit.conditions.now
+        if !conditions.isDisjoint(with: .unready), let sense = unit.unit.notReadySense(for: row, conditions) {
+            throw sense
+        }
         if row.traits.contains(.writesMedium), unit.isWriteProtected { throw .writeProtected }
     }
 
@@ -85,6 +87,7 @@ extension ITNexus {
     /// The plan of a command that the store sees first. A row that the core may have to run afterwards is checked now,
     /// since its plan must be known too; what it has to say waits until the store has left the command to the core.
     private func admitOffered(_ task: SCSITask, _ unit: NexusUnit) throws(SenseData) {
+        if unit.isReadOnlyView, Self.mayWrite(task.cdb) { throw .writeProtected }
         task.isOffered = true
         let limit = Int(unit.unit.maximumTransferBlockCount) * unit.unit.blockByteCount
         guard task.expectedFromInitiator <= limit else { throw .invalidFieldInCDB }
@@ -103,7 +106,7 @@ extension ITNexus {
             } catch {
                 task.refusal = error
             }
-            if let row = task.descriptor?.object { try Self.checkState(of: unit.unit, for: row) }
+            if let row = task.descriptor?.object { try Self.checkState(of: unit, for: row) }
         }
         if let sized = try OfferedCommand.plan(task, unit) {
             plan.work = max(plan.work, sized.work)
@@ -118,5 +121,15 @@ extension ITNexus {
         plan.isMapped = false
         plan.takesDataAtOnce = false
         task.plan = plan
+    }
+
+    /// Whether a command that the store sees first may change the medium, or mode parameters: one of which nobody knows
+    /// what it does may. Through a read-only view no such command gets there.
+    static func mayWrite(_ cdb: CommandDescriptorBlock) -> Bool {
+        let row = CommandTable.directAccess.rows.first {
+            $0.opcode == cdb.opcode && ($0.serviceAction == nil || $0.serviceAction == cdb.serviceAction)
+        }
+        guard let row else { return true }
+        return row.traits.contains(.writesMedium) || ModeCommands.selects(cdb)
     }
 }

@@ -5,12 +5,14 @@ import SCSI
 /// Registrations and the reservation of a logical unit as they are saved while APTPL is one (SPC-4 5.12.5).
 /// PRGENERATION is not: it begins anew.
 ///
-/// Target ports stand here by their target's name: their numbers are those of a configuration, and may change.
+/// Target ports stand here by their names: their numbers are those of a configuration, and may change.
 public struct DurableReservations: Codable, Equatable, Sendable {
     public struct Registration: Codable, Equatable, Sendable {
         /// SCSI initiator port name.
         var initiatorPort: String
         var target: String
+        /// SCSI target port name; nil in what was saved when a target had one port: its first.
+        var port: String?
         var key: UInt64
     }
 
@@ -24,9 +26,9 @@ public struct DurableReservations: Codable, Equatable, Sendable {
     init?(_ reservation: PersistentReservation, ports: UnitPorts) {
         guard reservation.persistsThroughPowerLoss else { return nil }
         registrations = reservation.registrations.map {
-            Registration(
-                initiatorPort: $0.nexus.initiatorPortName, target: ports.target(of: $0.nexus.relativeTargetPort),
-                key: $0.key)
+            let port = ports.name(of: $0.nexus.relativeTargetPort)
+            return Registration(
+                initiatorPort: $0.nexus.initiatorPortName, target: port.target, port: port.port, key: $0.key)
         }
         guard let held = reservation.reservation else { return }
         type = held.type.rawValue
@@ -41,7 +43,8 @@ public struct DurableReservations: Codable, Equatable, Sendable {
         reservation.registrations = registrations.map {
             PersistentReservation.Registration(
                 nexus: NexusIdentity(
-                    initiatorPortName: $0.initiatorPort, relativeTargetPort: ports.number(of: $0.target)),
+                    initiatorPortName: $0.initiatorPort,
+                    relativeTargetPort: ports.number(of: UnitPorts.Name(target: $0.target, port: $0.port))),
                 key: $0.key)
         }
         guard let type = type.flatMap(ReservationType.init), let first = reservation.registrations.first else {
@@ -56,9 +59,12 @@ public struct DurableReservations: Codable, Equatable, Sendable {
     /// Whether the parts agree with each other.
     public var isWhole: Bool {
         guard registrations.count <= TargetLimits.registrationCount else { return false }
-        guard Set(registrations.map { [$0.initiatorPort, $0.target] }).count == registrations.count else {
+        guard Set(registrations.map { [$0.initiatorPort, $0.target, $0.port] }).count == registrations.count else {
             return false
         }
+        // A target's ports are all named, or its one port is not.
+        let unnamed = Set(registrations.filter { $0.port == nil }.map(\.target))
+        guard !registrations.contains(where: { $0.port != nil && unnamed.contains($0.target) }) else { return false }
         guard registrations.allSatisfy({ $0.key != 0 }) else { return false }
         guard let type else { return holder == nil }
         guard let type = ReservationType(rawValue: type) else { return false }

@@ -64,7 +64,7 @@ extension ITNexus {
     }
 
     private func beganBefore(_ exempt: SCSITask?, in range: BlockRange, on unit: LogicalUnit) -> [SCSITask] {
-        presentUnits.filter { $0.unit === unit }.flatMap { nexusUnit in
+        attachedUnits.filter { $0.unit === unit }.flatMap { nexusUnit in
             nexusUnit.taskSet.tasks.filter { task in
                 // One that has not begun finds the claim, and waits for it.
                 guard task !== exempt, task.extentClaim == .none, task.hasBegun else { return false }

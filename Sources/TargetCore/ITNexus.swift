@@ -8,8 +8,10 @@ public import SCSI
 /// and says what memory and data it needs, `execute` runs it.
 public final class ITNexus {
     public let target: SCSITarget
+    /// The target's port of the nexus.
+    public let targetPort: TargetPortDescription
     public let identity: NexusIdentity
-    /// With iSCSI: `iqn,t,0xTPGT`.
+    /// SCSI target port name as the transport gives it; with iSCSI `iqn,t,0xTPGT`.
     public let targetPortName: String
     public let protocolIdentifier: ProtocolIdentifier
     public let loop: any OwnerLoop
@@ -18,10 +20,14 @@ public final class ITNexus {
     private var portHolder: PortHolder?
     /// The same: `portHolder` keeps it alive.
     private(set) var port: Borrowed<PortHolder>?
-    /// By flat logical unit number.
-    private(set) var units: [NexusUnit?] = []
+    /// What the nexus sees now, by flat logical unit number. Changed by `ITNexus.change` alone.
+    var units: [NexusUnit?] = [] {
+        didSet { links = units.map { Borrowed($0 ?? absentUnit) } }
+    }
     /// The same, without counting and without holes.
     private var links: [Borrowed<NexusUnit>] = []
+    /// What it sees no more, until the last command there has ended.
+    var departing: [NexusUnit] = []
     private(set) var absentUnit: NexusUnit!
     let ready = ReadyQueue()
     var isDraining = false
@@ -33,27 +39,39 @@ public final class ITNexus {
     private(set) var isClosed = false
     private var firstTouched: NexusUnit?
 
-    /// `initiatorPortName`: with iSCSI `name,i,0xISID`.
+    /// `initiatorPortName`: with iSCSI `name,i,0xISID`. `map`: what the nexus sees; nil: the target's own map.
+    /// `targetPort`: which of the target's ports it came through; nil: the first. `targetPortName`: nil: the port's.
     public init(
-        target: SCSITarget, initiatorPortName: String, targetPortName: String,
-        protocolIdentifier: ProtocolIdentifier = .iSCSI, loop: any OwnerLoop, port: any TargetPort
+        target: SCSITarget, initiatorPortName: String, targetPortName: String? = nil,
+        targetPort: TargetPortDescription? = nil, protocolIdentifier: ProtocolIdentifier = .iSCSI,
+        loop: any OwnerLoop, port: any TargetPort, map: LUNMap? = nil
     ) {
         self.target = target
         self.protocolIdentifier = protocolIdentifier
+        let targetPort = targetPort ?? target.ports[0]
+        self.targetPort = targetPort
         identity = NexusIdentity(
-            initiatorPortName: initiatorPortName, relativeTargetPort: target.relativePortIdentifier)
-        self.targetPortName = targetPortName
+            initiatorPortName: initiatorPortName, relativeTargetPort: targetPort.relativeIdentifier)
+        self.targetPortName = targetPortName ?? targetPort.name
         self.loop = loop
         let holder = PortHolder(port)
         portHolder = holder
         self.port = Borrowed(holder)
         absentUnit = NexusUnit(absentOn: self)
-        units = target.units.map { unit in unit.map { NexusUnit(unit: $0, nexus: self) } }
+        let map = map ?? target.map
+        target.leads(to: map)
+        var units = [NexusUnit?](repeating: nil, count: map.endNumber)
+        for (number, entry) in map.entries { units[number] = newUnit(entry) }
+        self.units = units
         links = units.map { Borrowed($0 ?? absentUnit) }
-        for case let unit? in units {
-            unit.attach()
-            if target.postsPowerOnAttention { unit.attentions.post(.powerOnResetOrBusDeviceReset) }
-        }
+    }
+
+    /// The I_T_L nexus for what appears in the map; nil when the unit is to go.
+    func newUnit(_ entry: LUNMap.Entry) -> NexusUnit? {
+        let unit = NexusUnit(entry, nexus: self)
+        guard unit.attach() else { return nil }
+        if target.postsPowerOnAttention { unit.attentions.post(.powerOnResetOrBusDeviceReset) }
+        return unit
     }
 
     // MARK: - Commands
@@ -160,18 +178,24 @@ public final class ITNexus {
 
     var presentUnits: [NexusUnit] { units.compactMap { $0 } }
 
+    /// Those, too, that are gone from the map and still have commands under way.
+    var attachedUnits: [NexusUnit] { presentUnits + departing }
+
+    /// The flat numbers behind which the nexus finds a logical unit, ascending.
+    public var logicalUnitNumbers: [Int] { units.indices.filter { units[$0] != nil } }
+
+    /// Whether the nexus finds a logical unit behind a flat number.
+    public func sees(_ number: Int) -> Bool { units.indices.contains(number) && units[number] != nil }
+
     // MARK: - The end
 
     /// Nexus loss (SAM-5 6.3.4): all tasks are aborted. `completion` is called in the loop's thread, perhaps before
     /// this returns, when none of them can touch a medium any more; after that no callback comes.
     public func close(completion: @escaping () -> Void) {
         isClosed = true
-        abort(.all, of: presentUnits + [absentUnit]) { [self] in
-            for case let unit? in units {
-                if let attachment = unit.attachment { unit.unit.reservations.releaseReserve(of: attachment) }
-                unit.detach()
-            }
+        abort(.all, of: attachedUnits + [absentUnit]) { [self] in
             turnEnded()
+            for unit in attachedUnits { unit.detach() }
             port = nil
             portHolder = nil
             completion()

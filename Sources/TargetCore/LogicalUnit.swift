@@ -9,7 +9,6 @@ import Synchronization
 /// never held over a call to the device or to a loop.
 public final class LogicalUnit: Sendable {
     public let device: any BlockDevice
-    public let identity: LogicalUnitIdentity
 
     /// As the device told them when the unit was made; whether it has a volatile cache is asked afresh.
     public let features: BlockDeviceFeatures
@@ -28,7 +27,7 @@ public final class LogicalUnit: Sendable {
     private let blockCountLimit: UInt64
     let modes: ModeState
     let reservations: Reservations
-    let ports = UnitPorts()
+    let ports: UnitPorts
     let turns = UnitTurns()
     let conditions: UnitConditions
     let extents: ExtentGuard
@@ -37,12 +36,12 @@ public final class LogicalUnit: Sendable {
     let operations: UnitOperations
     let removal = MediumRemoval()
     let rest = RestingState()
-    let portGroups: TargetPortGroups
     let logs = UnitLogs()
     let clock: DeviceClock?
     let buffer = UnitBuffer()
     let thresholdNotice = ThresholdNotice()
-    private let attachments = Mutex<[UnitAttachment]>([])
+    let attachments = Mutex(UnitAttachments())
+    private let currentIdentity: Mutex<LogicalUnitIdentity>
 
     public init(
         device: any BlockDevice, identity: LogicalUnitIdentity, options: LogicalUnitOptions = LogicalUnitOptions()
@@ -51,13 +50,13 @@ public final class LogicalUnit: Sendable {
         self.options = options
         conditions = UnitConditions()
         clock = options.clock.map { DeviceClock($0) }
-        portGroups = TargetPortGroups(options.asymmetricAccess, conditions: conditions)
+        ports = UnitPorts(options.asymmetricAccess, conditions: conditions)
         extents = ExtentGuard(conditions: conditions)
         tokens = TokenStore(conditions: conditions, clock: options.monotonicSeconds)
         durable = DurableUnit(options.store)
         operations = UnitOperations(durable.current, conditions: conditions)
         reservations = Reservations(durable.current.reservations?.restored(ports: ports) ?? PersistentReservation())
-        self.identity = identity
+        currentIdentity = Mutex(identity)
         let protection = options.protection.map(UnitProtection.init)
         self.protection = protection
         isProtected = protection != nil
@@ -85,6 +84,21 @@ public final class LogicalUnit: Sendable {
         post(.capacityDataHasChanged)
     }
 
+    /// What INQUIRY tells of the unit.
+    public var identity: LogicalUnitIdentity { currentIdentity.withLock { $0 } }
+
+    /// INQUIRY tells something else of the unit: every I_T nexus hears of it (SPC-4 6.6.1), and of a new designator
+    /// besides. From any thread.
+    public func identityChanged(to new: LogicalUnitIdentity) {
+        let old = currentIdentity.withLock { identity in
+            defer { identity = new }
+            return identity
+        }
+        guard old != new else { return }
+        post(.inquiryDataHasChanged)
+        if old.naa != new.naa || old.serial != new.serial { post(.deviceIdentifierChanged) }
+    }
+
     /// The device finds that commands take too long: each loop looks which of its own they are. From any thread.
     public func commandsAreOverdue() {
         for attachment in attached {
@@ -106,8 +120,6 @@ public final class LogicalUnit: Sendable {
         let physical = max(options.physicalBlockByteCount ?? blockByteCount, blockByteCount)
         return UInt8((physical / blockByteCount).trailingZeroBitCount)
     }
-
-    var isWriteProtected: Bool { features.isReadOnly || modes.isSoftwareWriteProtected }
 
     // MARK: - The write cache
 
@@ -132,41 +144,6 @@ public final class LogicalUnit: Sendable {
     /// DPOFUA: FUA can be kept.
     var canForceUnitAccess: Bool { features.canFlush || !hasVolatileWriteCache }
 
-    // MARK: - Nexuses
-
-    /// The unit is in `target`, whose port has this RELATIVE TARGET PORT IDENTIFIER.
-    func isReached(through port: UInt16, of target: String) {
-        if let old = ports.add(port, of: target) { reservations.renumber(port: old, as: port) }
-    }
-
-    func attach(_ attachment: UnitAttachment) {
-        attachments.withLock { $0.append(attachment) }
-    }
-
-    func detach(_ attachment: UnitAttachment) {
-        attachments.withLock { attachments in
-            guard attachments.contains(where: { $0 === attachment }) else { return }
-            attachments.removeAll { $0 === attachment }
-            logs.retire(attachment.activity.counts)
-        }
-        removal.allow(for: attachment)
-    }
-
-    /// Calls `body` with what the commands of the nexuses that are there have done.
-    func withCounts<Result>(_ body: (ActivityCounts) -> Result) -> Result {
-        attachments.withLock { attachments in
-            body(attachments.reduce(ActivityCounts()) { $0 + $1.activity.counts })
-        }
-    }
-
-    /// Every I_T nexus that knows the unit now.
-    var attached: [UnitAttachment] { attachments.withLock { $0 } }
-
-    /// Establishes `attention` for every nexus but `exempt`.
-    func post(_ attention: UnitAttention, except exempt: UnitAttachment? = nil) {
-        for attachment in attached where attachment !== exempt { attachment.attentions.post(attention) }
-    }
-
     /// What a logical unit reset brings back (SAM-5 6.3.3): mode parameters, power condition, and the end of a
     /// reservation by RESERVE. Persistent reservations stay.
     func resetState() {
@@ -176,24 +153,6 @@ public final class LogicalUnit: Sendable {
         removal.allowForAll()
         wake()
         operations.abortSelfTest()
-    }
-}
-
-/// The end of an I_T_L nexus that other loops may touch.
-final class UnitAttachment: Sendable {
-    let nexusIdentity: NexusIdentity
-    let attentions: PendingUnitAttentions
-    let activity: UnitActivity
-    let loop: any OwnerLoop
-    /// The I_T nexus, for work that `loop` performs. The attachment goes when the nexus is closed.
-    let nexus: LoopBound<ITNexus>
-
-    init(nexus: ITNexus, attentions: PendingUnitAttentions, activity: UnitActivity) {
-        self.activity = activity
-        nexusIdentity = nexus.identity
-        loop = nexus.loop
-        self.attentions = attentions
-        self.nexus = LoopBound(nexus)
     }
 }
 

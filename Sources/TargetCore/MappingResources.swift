@@ -74,7 +74,7 @@ extension LogicalUnit {
 
     /// Mode pages that follow from what the unit is, and that nobody changes.
     var fixedModePages: [ModePage] {
-        let support = portGroups.options.support
+        let support = ports.options.support
         let control = ModePage.controlExtension(
             hasTimestamp: clock != nil, changesAccessStates: support == .implicit || support == .implicitAndExplicit)
         return [control] + (thresholdModePage.map { [$0] } ?? [])

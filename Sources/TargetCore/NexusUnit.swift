@@ -15,6 +15,11 @@ final class NexusUnit {
     /// What WRITE BUFFER has put into the echo buffer; nil: nothing yet.
     var echoBuffer: [UInt8]?
     let isAbsent: Bool
+    /// The medium is not written through here, by the nexus's map or because the store cannot be; what an initiator has
+    /// asked for besides, the unit's mode parameters say.
+    private(set) var isReadOnly: Bool
+    /// By the nexus's map.
+    private(set) var isReadOnlyView: Bool
     /// The target port group through which the nexus reaches the unit.
     let portGroup: TargetPortGroup?
     unowned let nexus: ITNexus
@@ -25,12 +30,14 @@ final class NexusUnit {
     var isTouched = false
     var nextTouched: NexusUnit?
 
-    init(unit: LogicalUnit, nexus: ITNexus) {
-        self.unit = unit
+    init(_ entry: LUNMap.Entry, nexus: ITNexus) {
+        unit = entry.unit
+        isReadOnlyView = entry.isReadOnly
+        isReadOnly = entry.isReadOnly || entry.unit.features.isReadOnly
         self.nexus = nexus
         table = .directAccess
         isAbsent = false
-        portGroup = unit.portGroups.group(nexus.target.portGroup)
+        portGroup = unit.ports.group(nexus.targetPort.group)
     }
 
     /// Stands for the numbers that name no logical unit.
@@ -39,6 +46,8 @@ final class NexusUnit {
         self.nexus = nexus
         table = .absentUnit
         isAbsent = true
+        isReadOnlyView = false
+        isReadOnly = false
         portGroup = nil
     }
 
@@ -50,14 +59,30 @@ final class NexusUnit {
         return attention
     }
 
-    func attach() {
-        let attachment = UnitAttachment(nexus: nexus, attentions: attentions, activity: activity)
-        self.attachment = attachment
-        unit.attach(attachment)
+    /// WP: why a command that writes the medium is refused.
+    var isWriteProtected: Bool { isReadOnly || unit.modes.isSoftwareWriteProtected }
+
+    /// The nexus's map says something else. False when that changes nothing for the initiator.
+    func setReadOnlyView(_ isReadOnlyView: Bool) -> Bool {
+        self.isReadOnlyView = isReadOnlyView
+        let old = isReadOnly
+        isReadOnly = isReadOnlyView || unit.features.isReadOnly
+        return isReadOnly != old
     }
 
+    /// False: the unit is to go, and is not there for the nexus.
+    func attach() -> Bool {
+        let attachment = UnitAttachment(nexus: nexus, attentions: attentions, activity: activity)
+        guard unit.attach(attachment) else { return false }
+        self.attachment = attachment
+        return true
+    }
+
+    /// What the nexus holds of the unit but its registrations is given up.
     func detach() {
-        if let attachment { unit.detach(attachment) }
-        attachment = nil
+        guard let attachment else { return }
+        unit.reservations.releaseReserve(of: attachment)
+        unit.detach(attachment)
+        self.attachment = nil
     }
 }

@@ -35,6 +35,17 @@ final class QuietGroup: Sendable {
     }
 }
 
+/// With what aborted tasks end for their initiator.
+enum AbortNotice: UInt8 {
+    /// With nothing: it asked for that itself, or is told by a unit attention.
+    case none
+    /// TASK ABORTED, if TAS is one.
+    case asAnotherNexusAsked
+    /// CHECK CONDITION with LOGICAL UNIT NOT SUPPORTED. SAM-5 keeps TASK ABORTED for what another nexus asks while TAS is
+    /// one, and nobody would ever tell the initiator of a command that ended silently.
+    case logicalUnitNotSupported
+}
+
 extension ITNexus {
     /// Which tasks of a task set a function is about.
     enum AffectedTasks {
@@ -56,15 +67,18 @@ extension ITNexus {
     /// Aborts the affected tasks of `units` (SAM-5 7.2 and on). `completion` is called, perhaps
     /// before this returns, when each of them has ended: none can touch a medium or its buffer any more. Tasks that
     /// gather data or wait for others end at once; those whose request is in a device end when it has completed.
-    /// `byAnotherNexus`: the initiator did not ask for it, and is told if TAS is one.
+    /// `notice`: what the initiator is told of its commands.
     func abort(
-        _ affectedTasks: AffectedTasks, of units: [NexusUnit], byAnotherNexus: Bool = false,
+        _ affectedTasks: AffectedTasks, of units: [NexusUnit], notice: AbortNotice = .none,
         completion: @escaping () -> Void
     ) {
         let affected = units.flatMap { $0.taskSet.tasks.filter(affectedTasks.contains) }
         for task in affected where !task.isAborted {
             task.isAborted = true
-            task.reportsAbort = byAnotherNexus && task.unit?.object.unit.modes.reportsTaskAborted ?? false
+            task.abortNotice = notice
+            if notice == .asAnotherNexusAsked, let unit = task.unit?.object.unit, !unit.modes.reportsTaskAborted {
+                task.abortNotice = .none
+            }
         }
         for unit in units {
             // Those in a device end when it says so: that it need not go on may hasten it.
@@ -85,7 +99,7 @@ extension ITNexus {
 
     /// Has the device of `unit` end what it finds overdue.
     func cancelOverdue(of unit: LogicalUnit) {
-        for each in presentUnits where each.unit === unit {
+        for each in attachedUnits where each.unit === unit {
             for task in each.taskSet.tasks where task.request.isUnderWay {
                 unit.device.cancelIfOverdue(task.request)
             }

@@ -43,6 +43,6 @@ extension LogicalUnit {
     private func names(_ nexus: NexusIdentity) -> ReservationStatus.Nexus {
         ReservationStatus.Nexus(
             initiatorPortName: nexus.initiatorPortName, relativeTargetPort: nexus.relativeTargetPort,
-            targetName: ports.target(of: nexus.relativeTargetPort))
+            targetName: ports.name(of: nexus.relativeTargetPort).target)
     }
 }

@@ -1,52 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import SCSI
+import Synchronization
 
-/// A SCSI target device with one target port: a name, and logical units by number.
+/// A SCSI target device: a name, target ports, and logical units by number.
+///
+/// Its own map is what a nexus sees that is given no other. The transport tells those that are there of a new one, each
+/// on its loop (`ITNexus.change`).
 public final class SCSITarget: Sendable {
     /// SCSI device name; with iSCSI the IQN.
     public let name: String
-    /// RELATIVE TARGET PORT IDENTIFIER (SPC-4 4.3.4): from 1.
-    public let relativePortIdentifier: UInt16
-    /// SCSI port name; with iSCSI `iqn,t,0xTPGT`.
-    public let portName: String
-    /// TARGET PORT GROUP of the port (SPC-4 5.11): from 1.
-    public let portGroup: UInt16
+    /// One at least. The first is that of nexuses that are not told theirs.
+    public let ports: [TargetPortDescription]
     /// Whether a new I_T nexus finds POWER ON, RESET, OR BUS DEVICE RESET OCCURRED pending, as SAM-5 6.2 asks.
     public let postsPowerOnAttention: Bool
-    /// By flat logical unit number.
-    public let luns: [Int: LogicalUnit]
 
-    /// The same by index, for the data path.
-    let units: [LogicalUnit?]
     let absentUnit: LogicalUnit
+    private let state: Mutex<State>
 
-    /// Numbers outside 0..<16384 are a programming error.
-    public init(
+    private struct State {
+        var map: LUNMap
+        /// Units to which the ports lead by some map.
+        var reached: [ObjectIdentifier: LogicalUnit] = [:]
+    }
+
+    /// `ports`: with relative identifiers that no other target with some unit of these has.
+    public init(name: String, map: LUNMap, ports: [TargetPortDescription], postsPowerOnAttention: Bool = true) {
+        precondition(!ports.isEmpty, "a target without a port")
+        self.name = name
+        self.ports = ports
+        self.postsPowerOnAttention = postsPowerOnAttention
+        state = Mutex(State(map: map))
+        absentUnit = LogicalUnit(device: AbsentDevice(), identity: LogicalUnitIdentity(serial: name))
+        leads(to: map)
+    }
+
+    /// A target of one port, whose units may be written by all.
+    public convenience init(
         name: String, luns: [Int: LogicalUnit], relativePortIdentifier: UInt16 = 1, portName: String? = nil,
         portGroup: UInt16 = 1, postsPowerOnAttention: Bool = true
     ) {
-        self.name = name
-        self.luns = luns
-        self.relativePortIdentifier = relativePortIdentifier
-        self.portName = portName ?? name
-        self.portGroup = portGroup
-        self.postsPowerOnAttention = postsPowerOnAttention
-        var units = [LogicalUnit?](repeating: nil, count: (luns.keys.max() ?? -1) + 1)
-        for (number, unit) in luns {
-            precondition((0..<TargetLimits.logicalUnitCount).contains(number), "no logical unit number for this index")
-            units[number] = unit
-            unit.isReached(through: relativePortIdentifier, of: name)
-        }
-        self.units = units
-        absentUnit = LogicalUnit(device: AbsentDevice(), identity: LogicalUnitIdentity(serial: name))
         let port = TargetPortDescription(
-            relativeIdentifier: relativePortIdentifier, name: self.portName, group: portGroup)
-        for unit in luns.values { unit.portGroups.join(port) }
+            relativeIdentifier: relativePortIdentifier, name: portName ?? name, group: portGroup)
+        self.init(name: name, map: LUNMap(luns), ports: [port], postsPowerOnAttention: postsPowerOnAttention)
     }
 
-    /// Numbers of the logical units, ascending.
-    public var logicalUnitNumbers: [Int] { luns.keys.sorted() }
+    public func port(named name: String) -> TargetPortDescription? { ports.first { $0.name == name } }
+
+    // MARK: - Logical units
+
+    /// What a nexus sees that is given no map of its own. From any thread.
+    public var map: LUNMap { state.withLock { $0.map } }
+
+    /// Another map of the target's own, for nexuses to come. `others`: all maps besides that nexuses may be given. The
+    /// target's ports lead to the units of these and to no others from now on. From any thread.
+    public func replaceMap(_ map: LUNMap, others: [LUNMap] = []) {
+        state.withLock { state in
+            state.map = map
+            let reached = ([map] + others).reduce(into: [:]) { $0.merge($1.units) { first, _ in first } }
+            for (identifier, unit) in state.reached where reached[identifier] == nil { unit.isLeft(by: name) }
+            for (identifier, unit) in reached where state.reached[identifier] == nil {
+                unit.isReached(through: ports, of: name)
+            }
+            state.reached = reached
+        }
+    }
+
+    /// Some nexus is about to see the units of `map`.
+    func leads(to map: LUNMap) {
+        let units = map.units
+        state.withLock { state in
+            for (identifier, unit) in units where state.reached.updateValue(unit, forKey: identifier) == nil {
+                unit.isReached(through: ports, of: name)
+            }
+        }
+    }
 }
 
 /// Behind the numbers that name no logical unit. No command of such a number reaches a store.

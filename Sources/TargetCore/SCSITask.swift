@@ -99,8 +99,8 @@ public final class SCSITask {
     var ordering = TaskOrdering.simple
     var state = State.free
     var isAborted = false
-    /// Aborted by another nexus while TAS was one: TASK ABORTED tells its initiator.
-    var reportsAbort = false
+    /// With what it ends then.
+    var abortNotice = AbortNotice.none
     /// `request` has ended, and its outcome has not been looked at.
     var hasUnsettledRequest = false
     /// Its first step has been called, or is about to be: it found no claim of others.
@@ -178,7 +178,7 @@ public final class SCSITask {
         toInitiatorByteCount = 0
         receivedByteCount = 0
         isAborted = false
-        reportsAbort = false
+        abortNotice = .none
         hasUnsettledRequest = false
         hasBegun = false
         extentClaim = .none

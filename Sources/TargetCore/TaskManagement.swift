@@ -67,7 +67,7 @@ extension ITNexus {
         }
     }
 
-    /// Every logical unit of the target, and what this nexus asked of numbers without one.
+    /// Every logical unit that the nexus sees of the target, and what this nexus asked of numbers without one.
     private func resetTarget(_ attention: UnitAttention, completion: @escaping () -> Void) {
         abort(.all, of: [absentUnit]) { [self] in
             reset(units.compactMap { $0?.unit }, attention, completion: completion)
@@ -84,7 +84,7 @@ extension ITNexus {
             for unit in affected { unit.resetState() }
             completion()
         }
-        let own = presentUnits.filter { unit in affected.contains { $0 === unit.unit } }
+        let own = attachedUnits.filter { unit in affected.contains { $0 === unit.unit } }
         guard !others.isEmpty else { return abortWithCopies(.all, of: own, completion: ended) }
 
         let group = QuietGroup(count: others.count + 1, loop: loop, completion: ended)
@@ -97,19 +97,20 @@ extension ITNexus {
     /// In the thread of this nexus's loop, asked by another.
     func abortAll(for unit: LogicalUnit, completion: @escaping () -> Void) {
         abortWithCopies(
-            .all, of: presentUnits.filter { $0.unit === unit }, byAnotherNexus: true, completion: completion)
+            .all, of: attachedUnits.filter { $0.unit === unit }, notice: .asAnotherNexusAsked, completion: completion)
     }
 
     /// In the thread of this nexus's loop: another nexus clears the tasks of this one for `unit`. With TAS zero the
     /// initiator learns of it by a unit attention, where there was a task.
     func abortCleared(for unit: LogicalUnit, except exempt: SCSITask?, completion: @escaping () -> Void) {
-        let affected = presentUnits.filter { $0.unit === unit }
+        let affected = attachedUnits.filter { $0.unit === unit }
         let isTold = unit.modes.reportsTaskAborted
         for unit in affected where exempt == nil && !isTold && unit.taskSet.count > 0 {
             unit.attentions.post(.commandsClearedByAnotherInitiator)
         }
         abortWithCopies(
-            exempt.map(AffectedTasks.allBut) ?? .all, of: affected, byAnotherNexus: exempt == nil,
+            exempt.map(AffectedTasks.allBut) ?? .all, of: affected,
+            notice: exempt == nil ? .asAnotherNexusAsked : .none,
             completion: completion)
     }
 

@@ -115,8 +115,9 @@ extension ITNexus {
     private func offer(_ task: SCSITask, _ unit: NexusUnit) -> CommandDescriptor.Step {
         let request = task.request
         if task.step > 0 {
-            let byteCount = max(0, request.transferredByteCount ?? task.plan.toInitiator)
-            return .finished(toInitiator: min(byteCount, task.plan.toInitiator))
+            let byteCount = min(max(0, request.transferredByteCount ?? task.plan.toInitiator), task.plan.toInitiator)
+            if unit.isReadOnlyView { ModeCommands.showWriteProtected(task, byteCount: byteCount) }
+            return .finished(toInitiator: byteCount)
         }
         request.prepare(.passthrough)
         request.cdb = OfferedCommand.shown(task.cdb, on: unit.unit)
@@ -189,21 +190,26 @@ extension ITNexus {
         }
     }
 
-    /// No status goes to the initiator, except TASK ABORTED where it is to know, and whoever waits for the end of the
+    /// No status goes to the initiator, except where it is to know (`AbortNotice`), and whoever waits for the end of the
     /// task is told (SAM-5 5.6).
     func endAborted(_ task: SCSITask) {
         leave(task)
         for wait in quietWaits { wait.tasks.removeAll { $0 === task } }
         task.state = .finished
-        if task.reportsAbort {
-            task.status = .taskAborted
-            task.sense = nil
-            task.toInitiatorByteCount = 0
-            port?.use { $0.port.taskFinished(task) }
-        } else {
-            port?.use { $0.port.taskAborted(task) }
+        switch task.abortNotice {
+        case .none: port?.use { $0.port.taskAborted(task) }
+        case .asAnotherNexusAsked: tellAborted(task, .taskAborted)
+        case .logicalUnitNotSupported: tellAborted(task, .checkCondition, .logicalUnitNotSupported)
         }
         endQuietWaits()
+    }
+
+    private func tellAborted(_ task: SCSITask, _ status: Status, _ sense: SenseData? = nil) {
+        task.status = status
+        task.sense = sense
+        task.storeSense = []
+        task.toInitiatorByteCount = 0
+        port?.use { $0.port.taskFinished(task) }
     }
 
     private func leave(_ task: SCSITask) {

@@ -9,6 +9,8 @@ final class UnitOperations: Sendable {
         var current: BackgroundOperation?
         /// Begins when `current`, which was cancelled for it, has ended.
         var next: BackgroundOperation?
+        /// Wait until `current` has been cut off; nil while the unit stays.
+        var stopWaiters: [@Sendable () -> Void]?
         /// A sanitize operation has failed, or was cut off.
         var sanitizeFailure: SanitizeFailure?
         /// Newest first.
@@ -55,6 +57,7 @@ final class UnitOperations: Sendable {
     /// False: another one is at work that cannot be cancelled, or waits to begin. In the thread of the operation's loop.
     func begin(_ operation: BackgroundOperation) -> Bool {
         let (isTaken, cancelled): (Bool, BackgroundOperation?) = state.withLock { state in
+            guard state.stopWaiters == nil else { return (false, nil) }
             guard let current = state.current else {
                 state.current = operation
                 return (true, nil)
@@ -71,12 +74,29 @@ final class UnitOperations: Sendable {
 
     /// In the thread of the operation's loop.
     func ended(_ operation: BackgroundOperation) {
+        var waiters: [@Sendable () -> Void] = []
         let next = state.withLock { state in
             state.current = state.next
             state.next = nil
+            if state.current == nil, let stopped = state.stopWaiters {
+                waiters = stopped
+                state.stopWaiters = []
+            }
             return state.current
         }
         if let next { next.loop.perform { next.start() } }
+        for waiter in waiters { waiter() }
+    }
+
+    /// No operation begins any more. `completion` is called, from any thread, when the one at work has been cut off: what
+    /// it has noted as durable says so. From any thread.
+    func stop(_ completion: @escaping @Sendable () -> Void) {
+        let current = state.withLock { state in
+            state.next = nil
+            state.stopWaiters = (state.stopWaiters ?? []) + (state.current == nil ? [] : [completion])
+            return state.current
+        }
+        if let current { current.cutOff() } else { completion() }
     }
 
     var sanitizeFailure: SanitizeFailure? {

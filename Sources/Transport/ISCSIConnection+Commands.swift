@@ -14,7 +14,8 @@ extension ISCSIConnection {
         case .dataOut:
             return !held.holds(initiatorTaskTag: pdu.initiatorTaskTag)
         case .scsiCommand:
-            // One ahead of its turn is held whole.
+            // One ahead of its turn is held whole; one whose data digest may be wrong has never come (RFC 7143 7.8).
+            guard retention == nil else { return false }
             return pdu.isImmediate || pdu.cmdSN == window.expCmdSN
         default:
             return false
@@ -22,10 +23,10 @@ extension ISCSIConnection {
     }
 
     func beginDataSegment(_ pdu: ReceivedPDU) throws(PDUError) -> DataSegment {
-        switch pdu.opcode {
-        case .dataOut: try dataOut(pdu)
-        default: try command(pdu)
-        }
+        guard pdu.opcode == .dataOut else { return try command(pdu) }
+        var segment = try dataOut(pdu)
+        if retention != nil, segment.hasDigest { segment.header = pdu.headerCopy }
+        return segment
     }
 
     // MARK: SCSI Command
@@ -56,8 +57,9 @@ extension ISCSIConnection {
     private func begin(
         _ task: ISCSITask, _ pdu: SCSICommandPDU, _ received: ReceivedPDU, _ session: ISCSISession
     ) throws(PDUError) -> DataSegment {
-        task.begin(pdu, on: self)
-        task.scsi.allowsMappedData = !framer.hasDataDigest
+        session.commandCount &+= 1
+        task.begin(pdu, on: self, sequence: session.commandCount)
+        task.scsi.allowsMappedData = !framer.hasDataDigest && retention == nil
         // What it changes must not show in the data of commands before it.
         if pdu.attribute == SCSICommandPDU.Attribute.ordered { session.settleMappedReads() }
         if context.latencies.isDue() { task.beSampled(in: context) }

@@ -53,24 +53,21 @@ extension ISCSIConnection {
             Outbox.ControlPDU(advancesStatSN: true, data: answer.text) { numbers in answer.pdu(numbers) })
     }
 
-    /// The targets of `scope` and where they are reached: never at a wildcard address.
+    /// The targets of `scope` that the peer may use, and where.
     private func sendTargets(_ scope: SendTargets.Scope) -> [SendTargets.Record] {
-        let server = context.server
-        let names =
-            switch scope {
-            case .all: server.targetNames
-            case .target(let name): server.targetNames.filter { $0 == name }
-            }
-        let portals = server.advertisedPortals(local: local).map {
-            SendTargets.Portal(address: $0.description, portalGroupTag: server.configuration.portalGroupTag)
-        }
-        return names.map { SendTargets.Record(targetName: $0, portals: portals) }
+        guard let visitor else { return [] }
+        return DiscoveryAnswer.records(
+            scope, for: visitor, policy: context.server.served.policy, portals: context.server.portals, local: local)
     }
 
     // MARK: Reject (RFC 7143 11.17)
 
     func reject(_ pdu: ReceivedPDU, _ reason: RejectReason) {
-        let header = pdu.headerCopy
+        reject(header: pdu.headerCopy, reason)
+    }
+
+    /// `header`: of the PDU that is rejected.
+    func reject(header: [UInt8], _ reason: RejectReason) {
         enqueue(
             Outbox.ControlPDU(advancesStatSN: true, data: header) { numbers in
                 RejectPDU(reason: reason, numbers: numbers, dataSegmentLength: UInt32(header.count))

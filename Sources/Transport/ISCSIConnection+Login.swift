@@ -6,11 +6,15 @@ internal import TargetCore
 /// The login phase: from the first Login Request to a session (RFC 7143 6).
 extension ISCSIConnection {
     func beginLogin() {
-        let configuration = context.server.configuration
+        let server = context.server
+        let directory = TargetDirectory(server: server, portal: portal, peer: peer)
+        targetDirectory = directory
+        var offered = LocalParameters()
+        offered.session.maxConnections = server.configuration.sessionConnectionLimit
+        offered.session.errorRecoveryLevel = server.configuration.errorRecoveryLevel
         loginMachine = LoginStateMachine(
-            portalGroupTag: configuration.portalGroupTag, offered: LocalParameters(),
-            commandWindowDepth: configuration.commandWindowDepth,
-            directory: TargetDirectory(server: context.server))
+            portalGroupTag: server.portalGroupTag(of: portal), offered: offered,
+            commandWindowDepth: server.configuration.commandWindowDepth, directory: directory)
     }
 
     func handleLogin(_ pdu: ReceivedPDU) throws(PDUError) {
@@ -36,8 +40,9 @@ extension ISCSIConnection {
     private func refuse(_ response: LoginResponsePDU, _ text: [UInt8] = []) {
         context.totals.failedLoginCount += 1
         let name = loginMachine?.initiatorName.map { "\($0) from " } ?? ""
+        let reason = loginMachine?.authenticationFault.map { ": \($0)" } ?? ""
         context.diagnostics.report(
-            .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)")
+            .notice, "login of \(name)\(peer?.description ?? "unknown") refused: \(response.status)\(reason)")
         send(response, text)
         drive(.loginFailed)
         closeAfterFlush()
@@ -47,13 +52,14 @@ extension ISCSIConnection {
 
     private func establish(_ outcome: LoginOutcome) {
         let directory = context.server.directory
+        guard catchUp(outcome) else { return }
         guard case .normal(let targetName) = outcome.kind else {
             guard let handle = directory.reserve(loop: context.mailbox) else { return refuse(.outOfResources) }
             return finishDiscovery(outcome, handle)
         }
         let name = SessionName(
             initiatorName: outcome.initiatorName, isid: outcome.isid.rawValue, targetName: targetName,
-            portalGroupTag: context.server.configuration.portalGroupTag)
+            portalGroupTag: context.server.portalGroupTag(of: portal))
         switch directory.claim(
             name, tsih: outcome.tsih, parameters: outcome.parameters.session, loop: context.mailbox,
             targetLimit: context.server.configuration.targetSessionLimit)
@@ -72,6 +78,13 @@ extension ISCSIConnection {
         case .exhausted:
             refuse(.outOfResources)
         }
+    }
+
+    /// False when rules have changed during the login and it cannot end as it began; it is refused then.
+    private func catchUp(_ outcome: LoginOutcome) -> Bool {
+        let status = targetDirectory?.catchUp(outcome) ?? .targetError
+        if status != .success { refuse(status) }
+        return status == .success
     }
 
     func refuse(_ status: LoginStatus) {
@@ -106,11 +119,18 @@ extension ISCSIConnection {
             return
         }
         phase = .login
+        guard catchUp(outcome) else {
+            context.server.directory.release(name, handle)
+            return
+        }
         finishLogin(outcome, handle: handle, name: name)
     }
 
     private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName) {
-        guard let target = context.server.targets[name.targetName] else {
+        guard let targets = targetDirectory,
+            let grant = targets.served.grant(
+                targets.visitor(outcome.initiatorName), targetName: name.targetName)
+        else {
             context.server.directory.release(name, handle)
             return refuse(.targetRemoved)
         }
@@ -118,8 +138,7 @@ extension ISCSIConnection {
             initialCmdSN: outcome.cmdSN, depth: context.server.configuration.commandWindowDepth)
         beginFullFeaturePhase(outcome, tsih: handle.tsih, sessionParameters: handle.parameters)
         let session = ISCSISession(
-            name: name, handle: handle, target: target, parameters: handle.parameters, order: order,
-            context: context)
+            name: name, handle: handle, grant: grant, parameters: handle.parameters, order: order, context: context)
         session.add(self)
         loggedIn(outcome, "to \(name.targetName)")
     }
@@ -139,6 +158,8 @@ extension ISCSIConnection {
         guard var machine = loginMachine else { preconditionFailure("a login without its machine") }
         let (response, text) = machine.established(tsih: tsih, window: window)
         loginMachine = nil
+        visitor = targetDirectory?.visitor(outcome.initiatorName)
+        targetDirectory = nil
         send(response, text)
         emitOutbox()
         parameters = outcome.parameters
@@ -148,6 +169,11 @@ extension ISCSIConnection {
         framer.hasDataDigest = parameters.hasDataDigest
         framer.maxDataSegmentLength = parameters.maxReceiveDataSegmentLength
         connectionIdentifier = outcome.cid
+        acknowledgedStatSN = statSN
+        if sessionParameters.errorRecoveryLevel > 0, outcome.kind != .discovery {
+            retention = StatusRetention()
+            tracksStatus = true
+        }
         phase = .fullFeature
         context.totals.loginCount += 1
         context.loggedIn(self)
@@ -171,7 +197,7 @@ extension ISCSIConnection {
         phase = .establishing
         let handover = LoginHandover(
             descriptor: releaseSocket(), machine: machine, connectionMachine: self.machine, outcome: outcome,
-            input: input.copy(), ticket: ticket)
+            input: input.copy(), ticket: ticket, portal: portal, targetDirectory: targetDirectory)
         let mailbox = context.mailbox
         nonisolated(unsafe) let context = context
         handle.join(handover) { handover in

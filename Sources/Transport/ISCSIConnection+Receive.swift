@@ -115,6 +115,7 @@ extension ISCSIConnection: ByteStreamOwner {
             let pdu = unsafe ReceivedPDU(frame: frame, bytes: bytes)
             guard takesDataInPieces(pdu) else { return false }
             receivedPDUCount += 1
+            if tracksStatus { acknowledged(BasicHeaderSegment.expStatSN(of: pdu.header)) }
             input.consume(frame.dataOffset)
             do throws(PDUError) {
                 segment = try beginDataSegment(pdu)
@@ -158,7 +159,11 @@ extension ISCSIConnection: ByteStreamOwner {
         }
         input.consume(current.trailerByteCount)
         segment = nil
-        current.task?.use { dataArrived(for: $0, digestMatches: matches) }
+        if !matches, retention != nil {
+            dataLost(current)
+        } else {
+            current.task?.use { dataArrived(for: $0, digestMatches: matches) }
+        }
         deliverHeld()
         return true
     }

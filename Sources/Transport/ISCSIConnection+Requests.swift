@@ -14,13 +14,13 @@ extension ISCSIConnection {
     }
 
     private func handleOne(_ pdu: ReceivedPDU, dataDigestMatches: Bool) throws(PDUError) {
+        if tracksStatus { acknowledged(BasicHeaderSegment.expStatSN(of: pdu.header)) }
         guard let opcode = pdu.opcode else { throw .reject(.commandNotSupported) }
         switch opcode {
         case .scsiCommand, .dataOut:
             try handleData(pdu, opcode, dataDigestMatches)
         case .snackRequest:
-            // Error recovery level 0 has no SNACK (RFC 7143 11.16).
-            throw .reject(.snackReject)
+            try snack(pdu)
         case .login:
             throw .reject(.protocolError)
         case .nopOut, .taskManagement, .text, .logout:
@@ -53,6 +53,8 @@ extension ISCSIConnection {
     private func handleData(
         _ pdu: ReceivedPDU, _ opcode: InitiatorOpcode, _ dataDigestMatches: Bool
     ) throws(PDUError) {
+        // A command whose data are no good has never come; its initiator sends it again (RFC 7143 7.8).
+        if !dataDigestMatches, retention != nil, opcode == .scsiCommand { throw .reject(.dataDigestError) }
         if opcode == .dataOut {
             if held.holds(initiatorTaskTag: pdu.initiatorTaskTag) {
                 let copy = HeldRequests.HeldPDU(pdu, dataDigestMatches: dataDigestMatches)
@@ -66,6 +68,11 @@ extension ISCSIConnection {
         }
         let segment = opcode == .dataOut ? try dataOut(pdu) : try command(pdu)
         guard let task = segment.task else { return }
+        if !dataDigestMatches, retention != nil {
+            var lost = segment
+            lost.header = pdu.headerCopy
+            return dataLost(lost)
+        }
         if let target = unsafe segment.target, let source = unsafe pdu.dataAtHand.baseAddress {
             // Safe: the segment's place is inside the task's lease, and the PDU is whole.
             unsafe target.copyMemory(from: source, byteCount: segment.placeByteCount)

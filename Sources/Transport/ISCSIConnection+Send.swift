@@ -23,13 +23,18 @@ extension ISCSIConnection {
     /// `task` has R2Ts or its response to send.
     func enqueue(_ task: ISCSITask) {
         guard !task.isInOutbox else { return }
-        if outbox.isEmpty && emit(task) {
+        if outbox.isEmpty && !isFenced && emit(task) {
             if pacing.sendsEachResponse { sendGathered() }
             if pacing.asksAtTurnEnd { planFlush() }
             return
         }
         task.isInOutbox = true
         outbox.append(.task(task, command: task.targetTransferTag))
+        planFlush()
+    }
+
+    func enqueue(_ resend: Outbox.Resend) {
+        outbox.append(.resend(resend))
         planFlush()
     }
 
@@ -69,7 +74,7 @@ extension ISCSIConnection {
             }
             switch result {
             case .drained:
-                if !outbox.isEmpty { continue }
+                if !outbox.isEmpty && !isFenced { continue }
                 if phase == .closing { return close(reason: closingReason) }
                 return resumeReadingIfPossible()
             case .blocked:
@@ -84,7 +89,7 @@ extension ISCSIConnection {
 
     /// Puts into PDUs what is ready, as far as there is room.
     func emitOutbox() {
-        while let item = outbox.next {
+        while !isFenced, let item = outbox.next {
             switch item {
             case .task(let task, let command):
                 // An aborted command's entry must not speak for the next command of its task.
@@ -99,6 +104,9 @@ extension ISCSIConnection {
                 guard coalescer.hasRoom else { return }
                 outbox.removeNext()
                 emit(control)
+            case .resend(let resend):
+                guard emit(resend) else { return }
+                outbox.removeNext()
             }
         }
     }
@@ -163,11 +171,16 @@ extension ISCSIConnection {
         link?.use { $0.count(task) }
     }
 
-    private func emitDataIn(_ task: ISCSITask, _ slice: DataInSlice) {
+    func emitDataIn(_ task: ISCSITask, _ slice: DataInSlice) {
         var pdu = DataInPDU(
             lun: task.scsi.lun, initiatorTaskTag: task.initiatorTaskTag, expCmdSN: window.expCmdSN,
             maxCmdSN: window.maxCmdSN, dataSN: slice.dataSN, bufferOffset: UInt32(slice.offset),
             dataSegmentLength: UInt32(slice.byteCount), isFinal: slice.isFinal)
+        if retention != nil, slice.isFinal, !slice.isLast {
+            // The initiator is asked to say what it has, once a burst.
+            pdu.requestsAcknowledgement = true
+            pdu.targetTransferTag = task.targetTransferTag
+        }
         if slice.carriesStatus {
             pdu.setStatus(task.scsi.status, statSN: statSN, residual: task.residual)
             statSN &+= 1
@@ -183,13 +196,20 @@ extension ISCSIConnection {
     }
 
     private func emitStatus(_ task: ISCSITask) {
+        if retention != nil { retain(task) }
+        emitStatus(task, statSN: statSN)
+        statSN &+= 1
+    }
+
+    /// Also for one that is sent again.
+    func emitStatus(_ task: ISCSITask, statSN: UInt32) {
         let slot = unsafe coalescer.nextSlot()
         let senseByteCount = unsafe encodeSense(of: task.scsi, into: slot)
-        let pdu = SCSIResponsePDU(
+        var pdu = SCSIResponsePDU(
             initiatorTaskTag: task.initiatorTaskTag, status: task.scsi.status, statSN: statSN,
-            expCmdSN: window.expCmdSN, maxCmdSN: window.maxCmdSN, expDataSN: 0, residual: task.residual,
+            expCmdSN: window.expCmdSN, maxCmdSN: window.maxCmdSN, expDataSN: task.expDataSN, residual: task.residual,
             dataSegmentLength: UInt32(senseByteCount))
-        statSN &+= 1
+        pdu.snackTag = task.snackTag
         var header = unsafe slot.mutableBytes
         pdu.encode(into: &header)
         unsafe queueInline(slot, dataByteCount: senseByteCount)
@@ -217,10 +237,13 @@ extension ISCSIConnection {
     private func emit(_ control: Outbox.ControlPDU) {
         isUrgent = true
         let pdu = control.encode(sequenceNumbers)
-        if control.advancesStatSN { statSN &+= 1 }
         let slot = unsafe coalescer.nextSlot()
         var header = unsafe slot.mutableBytes
         pdu.encode(into: &header)
+        if control.advancesStatSN {
+            if retention != nil { unsafe retain(UnsafeRawBufferPointer(slot), data: control.data) }
+            statSN &+= 1
+        }
         if control.data.count <= ResponseCoalescer.inlineByteCount {
             unsafe UnsafeMutableRawBufferPointer(rebasing: slot[headerByteCount...]).copyBytes(from: control.data)
             unsafe queueInline(slot, dataByteCount: control.data.count)

@@ -15,23 +15,73 @@ extension ISCSIConnection {
         case nil:
             return answer(tag, .functionNotSupported)
         case .taskReassign:
-            // Error recovery level 2 alone has it.
-            return answer(tag, .taskAllegianceReassignmentNotSupported)
+            return reassign(request, session)
         case let code?:
-            let found = dropDrainingTasks(code, request)
             let wait = ManagementWait()
-            // A response that waits for a handler must not outlive the connection.
-            session.nexus.object.perform(
-                code.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
-            ) { [self] response in
-                guard wait.end(), phase == .fullFeature else { return }
-                managementWaits.removeAll { $0 === wait }
-                wait.timer.map(context.loop.cancel)
-                answer(tag, found ? .functionComplete : self.code(of: response, to: request)) {
-                    if code == .targetColdReset { self.endSessionsOfTarget() }
-                }
+            // What it concerns may still be on its way on another connection (RFC 7143 4.2.3.3).
+            guard request.isImmediate, session.hasSeveralConnections, code.concernsManyTasks else {
+                return perform(code, request, wait, session)
+            }
+            session.order.whenReceived(upTo: request.cmdSN) { [self] in
+                guard !wait.hasEnded, phase == .fullFeature else { return }
+                perform(code, request, wait, session)
             }
             limit(wait, tag: tag)
+        }
+    }
+
+    private func perform(
+        _ function: TaskManagementFunctionCode, _ request: TaskManagementRequestPDU, _ wait: ManagementWait,
+        _ session: ISCSISession
+    ) {
+        let tag = request.initiatorTaskTag
+        let found = dropDrainingTasks(function, request)
+        // A response that waits for a handler must not outlive the connection.
+        session.nexus.object.perform(
+            function.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
+        ) { [self] response in
+            guard wait.end(), phase == .fullFeature else { return }
+            managementWaits.removeAll { $0 === wait }
+            wait.timer.map(context.loop.cancel)
+            let code = found ? .functionComplete : self.code(of: response, to: request)
+            session.fence(self) {
+                self.answer(tag, code) {
+                    if function == .targetColdReset { self.endSessionsOfTarget() }
+                }
+            }
+        }
+        limit(wait, tag: tag)
+    }
+
+    /// TASK REASSIGN (RFC 7143 7.2.2): a task of a connection that has gone goes on here. What it still has to send or to
+    /// ask for follows the answer.
+    private func reassign(_ request: TaskManagementRequestPDU, _ session: ISCSISession) {
+        let tag = request.initiatorTaskTag
+        guard session.parameters.errorRecoveryLevel == 2 else {
+            return answer(tag, .taskAllegianceReassignmentNotSupported)
+        }
+        let tasks = { (isFree: Bool) in
+            session.task(initiatorTaskTag: request.referencedTaskTag) { task in
+                (task.connection == nil) == isFree && task.scsi.lun == request.lun
+            }
+        }
+        guard let task = tasks(true) else {
+            return answer(tag, tasks(false) == nil ? .taskDoesNotExist : .taskStillAllegiant)
+        }
+        answer(tag, .functionComplete)
+        goOn(with: task, expDataSN: request.expDataSN, session)
+    }
+
+    private func goOn(with task: ISCSITask, expDataSN: UInt32, _ session: ISCSISession) {
+        task.move(to: self, expDataSN: expDataSN)
+        switch task.phase {
+        case .gathering, .draining:
+            task.write?.reassigned()
+            proceed(task)
+        case .responding:
+            enqueue(task)
+        case .running, .free:
+            break
         }
     }
 
@@ -48,7 +98,7 @@ extension ISCSIConnection {
     /// aborted, and no status of theirs will follow.
     private func limit(_ wait: ManagementWait, tag: UInt32) {
         let milliseconds = context.server.configuration.taskManagementTimeoutMilliseconds
-        guard !wait.hasEnded, milliseconds > 0 else { return }
+        guard !wait.hasEnded, wait.timer == nil, milliseconds > 0 else { return }
         managementWaits.append(wait)
         // A closed connection cancels the timer, so the timer may hold it.
         wait.timer = context.loop.schedule(afterMilliseconds: milliseconds) { [self] in
@@ -112,6 +162,14 @@ extension ISCSIConnection {
 }
 
 extension TaskManagementFunctionCode {
+    /// Aborts whatever has come before it.
+    fileprivate var concernsManyTasks: Bool {
+        switch self {
+        case .abortTaskSet, .clearTaskSet, .logicalUnitReset, .targetWarmReset, .targetColdReset, .iTNexusReset: true
+        case .abortTask, .clearACA, .taskReassign, .queryTask, .queryTaskSet, .queryAsynchronousEvent: false
+        }
+    }
+
     /// The core's name of the function.
     var function: TaskManagementFunction {
         switch self {

@@ -22,11 +22,17 @@ internal import TargetCore
     let socket: Socket
     let context: LoopContext
     let coalescer: ResponseCoalescer
+    /// Where it came to.
+    let portal: PortalIndex
     let peer: PortalAddress?
     let local: PortalAddress?
 
     var phase = Phase.login
     var loginMachine: LoginStateMachine?
+    /// What the login asks about targets and access.
+    var targetDirectory: TargetDirectory?
+    /// Who has logged in.
+    var visitor: Visitor?
     /// What was negotiated; RFC 7143's defaults until then.
     var parameters = NegotiatedParameters()
     var framer = PDUFramer()
@@ -40,6 +46,14 @@ internal import TargetCore
     }
     /// Of `order`.
     private(set) var orderContents: UnsafeMutablePointer<CommandOrder.Contents>
+    /// What may have to be sent again; nil at error recovery level 0.
+    var retention: StatusRetention?
+    /// ExpStatSN is looked at: responses are kept, or the order among several connections matters.
+    var tracksStatus = false
+    /// Answers before this StatSN have been acknowledged.
+    var acknowledgedStatSN: UInt32 = 0
+    /// Nothing is sent while a response fence stands on another connection of the session.
+    var isFenced = false
     /// The session that it is about to join.
     var joining: ISCSISession?
     /// How it leaves its session.
@@ -80,8 +94,8 @@ internal import TargetCore
     var receivedPDUCount: UInt64 = 0
 
     /// Nil before the start, and once closed.
-    private(set) var stream: (any ByteStream)?
-    private var timer: TimerQueue.Identifier?
+    var stream: (any ByteStream)?
+    var timer: TimerQueue.Identifier?
     /// Nanoseconds of the monotonic clock when the peer was last heard.
     var lastHeard: UInt64
     /// Of the NOP-In that has not been answered yet.
@@ -95,9 +109,10 @@ internal import TargetCore
     var discoveryHandle: SessionHandle?
     /// In the ledger of connections.
     var ticket: UInt64 = 0
-    private(set) var closingReason = "the peer was told to go"
+    let closingReason = "the peer was told to go"
 
-    init(socket: Socket, context: LoopContext) {
+    init(socket: Socket, context: LoopContext, portal: PortalIndex) {
+        self.portal = portal
         peer = socket.peerAddress
         local = socket.localAddress
         self.socket = socket
@@ -112,7 +127,8 @@ internal import TargetCore
 
     /// Goes on in the loop of `context` with a login that another loop has brought to its end.
     convenience init(_ handover: LoginHandover, context: LoopContext) {
-        self.init(socket: handover.takeSocket(), context: context)
+        self.init(socket: handover.takeSocket(), context: context, portal: handover.portal)
+        targetDirectory = handover.targetDirectory
         loginMachine = handover.machine
         machine = handover.connectionMachine
         ticket = handover.ticket
@@ -194,85 +210,9 @@ internal import TargetCore
         }
     }
 
-    private func cancelTimer() {
+    func cancelTimer() {
         if let timer { context.loop.cancel(timer) }
         timer = nil
-    }
-
-    // MARK: The end
-
-    /// Sends what is queued, then closes.
-    func closeAfterFlush() {
-        guard phase != .closing, phase != .closed else { return }
-        phase = .closing
-        cancelTimer()
-        timer = context.loop.schedule(afterMilliseconds: context.server.configuration.loginTimeoutMilliseconds) {
-            [self] in
-            timer = nil
-            close(reason: "it did not take its last responses")
-        }
-        updateInterest()
-        planFlush()
-    }
-
-    /// The server stops: commands under way end, then the connection is closed.
-    func shutDown() {
-        guard let session, phase == .fullFeature else { return close(reason: "the server stops") }
-        stopReading()
-        // What waits for data waits in vain from here on.
-        session.dropIncompleteTasks()
-        session.whenIdle { [self] in closeAfterFlush() }
-    }
-
-    /// Closes at once. Commands under way are aborted, or wait for another connection; what they touch is quiet when
-    /// their session says so.
-    func close(reason: String, isPeersFault: Bool = false) {
-        guard phase != .closed else { return }
-        let wasLoggedIn = phase == .fullFeature
-        if isPeersFault { context.totals.protocolErrorCount += 1 }
-        context.diagnostics.report(
-            isPeersFault ? .warning : (wasLoggedIn ? .info : .debug),
-            "connection from \(peer?.description ?? "unknown") closed: \(reason)")
-        drive(leave == .loggedOut ? .sessionEnded : .transportFailed)
-        close(handedOver: false)
-    }
-
-    /// Lets go of all that it has. `handedOver`: its socket goes on in another loop.
-    func close(handedOver: Bool) {
-        phase = .closed
-        cancelTimer()
-        for wait in managementWaits { wait.timer.map(context.loop.cancel) }
-        managementWaits.removeAll()
-        // From here on the kernel writes into no command's buffer.
-        stream?.close()
-        stream = nil
-        segment = nil
-        input.giveBack(to: context.pool)
-        coalescer.discard()
-        heldUntil = .max
-        context.latencies.forget(&sampledResponses)
-        outbox.removeAll()
-        if let session {
-            self.session = nil
-            session.connectionEnded(self)
-        }
-        if let joining {
-            self.joining = nil
-            joining.endJoin(self, failed: true)
-        }
-        if let discoveryHandle { context.server.directory.release(discoveryHandle) }
-        discoveryHandle = nil
-        if handedOver { return context.giveAway(self) }
-        // A timer or a login that waits may hold the connection for a while: the descriptor goes now.
-        socket.shutdown()
-        socket.close()
-        context.forget(self)
-    }
-
-    /// Takes the state machine on. What it says to do is done by the caller: the states name what happens.
-    func drive(_ event: ConnectionStateMachine.Event) {
-        guard machine.handle(event) == .protocolError else { return }
-        context.diagnostics.report(.error, "connection state \(machine.state) does not know \(event)")
     }
 
     // MARK: What it looks like from outside
@@ -280,12 +220,16 @@ internal import TargetCore
     func sessionSnapshot() -> SessionSnapshot? {
         // One line for a session, whichever of its connections is asked first.
         guard let session, session.connections.first === self else { return nil }
-        return SessionSnapshot(
+        var snapshot = SessionSnapshot(
             initiatorName: session.name.initiatorName, isid: session.name.isid, tsih: session.handle.tsih,
             targetName: session.name.targetName, peer: peer, local: local,
             hasHeaderDigest: parameters.hasHeaderDigest, hasDataDigest: parameters.hasDataDigest,
             commandCount: session.activeTaskCount, bufferByteCount: session.leasedByteCount, counters: counters,
-            number: session.statisticsNumber, unitCounters: session.ended)
+            number: session.statisticsNumber, unitCounters: session.ended,
+            errorRecoveryLevel: session.parameters.errorRecoveryLevel,
+            connections: session.connections.map { ConnectionSnapshot($0) })
+        snapshot.visitor = visitor
+        return snapshot
     }
 
     var counters: ConnectionCounters {

@@ -39,7 +39,12 @@ public final class ISCSIServer: Sendable {
     private let watchCount = Atomic<Int>(0)
 
     public init(configuration: ISCSIServerConfiguration, targets: [SCSITarget], diagnostics: Diagnostics) {
-        state = ServerState(configuration: configuration, targets: targets, diagnostics: diagnostics)
+        state = ServerState(
+            configuration: configuration, served: ServedTargets(openTargets: targets), diagnostics: diagnostics)
+    }
+
+    public init(configuration: ISCSIServerConfiguration, served: ServedTargets, diagnostics: Diagnostics) {
+        state = ServerState(configuration: configuration, served: served, diagnostics: diagnostics)
     }
 
     /// Listens on all portals and starts the loops. Returns the portals with their real ports. All or nothing.
@@ -48,7 +53,7 @@ public final class ISCSIServer: Sendable {
         _ = clinux_raise_descriptor_limit()
         var bound: [PortalAddress] = []
         var descriptors: [CInt] = []
-        for portal in state.configuration.portals {
+        for portal in state.configuration.portals.map(\.listen) {
             do throws(SystemError) {
                 let socket = try Socket.listening(on: portal)
                 bound.append(socket.localAddress ?? portal)
@@ -66,13 +71,14 @@ public final class ISCSIServer: Sendable {
             throw error
         }
         let all = workers.withLock { $0 }
-        let deal = Dealer(workers: all.map(\.handle)) { index, descriptor in
-            all[index].perform { $0.adopt(descriptor) }
+        let deal = Dealer(workers: all.map(\.handle)) { index, descriptor, portal in
+            all[index].perform { $0.adopt(descriptor, portal: portal) }
         }
-        for descriptor in descriptors {
+        for (position, descriptor) in descriptors.enumerated() {
             all[0].perform { context in
                 let listener = Listener(
-                    socket: Socket(adopting: descriptor), context: context, deal: { deal.deal($0) })
+                    socket: Socket(adopting: descriptor), context: context,
+                    deal: { deal.deal($0, portal: PortalIndex(position)) })
                 do throws(SystemError) {
                     try context.listen(listener)
                 } catch {
@@ -100,6 +106,21 @@ public final class ISCSIServer: Sendable {
         guard !all.isEmpty else { return }
         all[watchCount.add(1, ordering: .relaxed).oldValue % all.count].perform(body)
     }
+
+    /// Runs `body` in the thread of each loop, and waits until all have.
+    func performOnEveryLoop(waitingMilliseconds: UInt64, _ body: @escaping @Sendable (LoopContext) -> Void) {
+        let all = workers.withLock { $0 }
+        let latch = Latch(count: all.count)
+        for worker in all {
+            worker.perform { context in
+                body(context)
+                latch.countDown()
+            }
+        }
+        latch.wait(milliseconds: waitingMilliseconds)
+    }
+
+    func replaceState(by served: ServedTargets) { state.replaceServed(by: served) }
 
     /// Asks every loop for what it knows. Blocks for as long as a turn of the busiest loop takes.
     public func snapshot() -> ServerSnapshot {
@@ -194,16 +215,16 @@ public final class ISCSIServer: Sendable {
 /// Deals accepted sockets out to the loops in turn. Used by the one loop that listens.
 private final class Dealer: @unchecked Sendable {
     private let count: Int
-    private let give: @Sendable (Int, CInt) -> Void
+    private let give: @Sendable (Int, CInt, PortalIndex) -> Void
     private var next = 0
 
-    init(workers: [LoopHandle], give: @escaping @Sendable (Int, CInt) -> Void) {
+    init(workers: [LoopHandle], give: @escaping @Sendable (Int, CInt, PortalIndex) -> Void) {
         count = workers.count
         self.give = give
     }
 
-    func deal(_ descriptor: CInt) {
-        give(next, descriptor)
+    func deal(_ descriptor: CInt, portal: PortalIndex) {
+        give(next, descriptor, portal)
         next = (next + 1) % count
     }
 }

@@ -42,6 +42,9 @@ extension ISCSISession {
         if connections.isEmpty { context.keepNoMore(self) }
         connections.append(connection)
         connection.session = self
+        if hasSeveralConnections {
+            for each in connections { each.tracksStatus = true }
+        }
     }
 
     /// A login of another loop that belongs here: its connection moves to this one.
@@ -88,6 +91,7 @@ extension ISCSISession {
     func connectionEnded(_ connection: ISCSIConnection) {
         connections.removeAll { $0 === connection }
         connection.held.forget(connection)
+        fenceLost(connection)
         let keeps = !isEnding && connection.leave != .loggedOut && retentionMilliseconds > 0
         for task in tasks where task.connection?.refers(to: connection) ?? false { task.loseConnection() }
         if isEnding {
@@ -127,7 +131,8 @@ extension ISCSISession {
 
     private func restartRetention(_ departure: Departure) {
         departure.timer.map(context.loop.cancel)
-        departure.timer = context.loop.schedule(afterMilliseconds: retentionMilliseconds) { [weak self, weak departure] in
+        departure.timer = context.loop.schedule(afterMilliseconds: retentionMilliseconds) {
+            [weak self, weak departure] in
             guard let self, let departure else { return }
             departure.timer = nil
             departures.removeAll { $0 === departure }
@@ -183,12 +188,14 @@ extension ISCSISession {
 
     // MARK: The end
 
-    /// All connections stop, and the nexus with them. In the session's loop.
-    func closeAll(reason: String) {
+    /// All connections stop, and the nexus with them. In the session's loop. `isAnnounced`: the initiator is told.
+    func closeAll(reason: String, isAnnounced: Bool = false) {
         isEnding = true
         for departure in departures { departure.timer.map(context.loop.cancel) }
         let all = connections
-        for connection in all { connection.close(reason: reason) }
+        for connection in all {
+            isAnnounced ? connection.closeWithNotice(reason: reason) : connection.close(reason: reason)
+        }
         if connections.isEmpty { loseNexus() }
     }
 
@@ -196,8 +203,7 @@ extension ISCSISession {
     func terminate(reason: String, _ done: @escaping @Sendable () -> Void) {
         if isQuiet { return done() }
         quietActions.append(done)
-        if !isEnding { drive(.sessionClosed, reason: reason) }
-        closeAll(reason: reason)
+        closeAll(reason: reason, isAnnounced: true)
     }
 
     /// Takes the state machine on, and does what it says.

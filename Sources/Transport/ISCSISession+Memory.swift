@@ -51,7 +51,9 @@ extension ISCSISession {
             lease(data.count, for: task)
             unsafe task.scsi.buffer.copyMemory(from: data)
             task.scsi.settleMappedData()
-            task.connection?.use { unsafe $0.coalescer.move(vectorsOf: task, from: data, to: task.scsi.buffer.baseAddress) }
+            task.connection?.use {
+                unsafe $0.coalescer.move(vectorsOf: task, from: data, to: task.scsi.buffer.baseAddress)
+            }
         }
     }
 
@@ -72,6 +74,8 @@ extension ISCSISession {
         guard !task.waitsForMemory else { return }
         task.waitsForMemory = true
         memoryWaiters.append(task)
+        // Responses that wait to be acknowledged hold memory too.
+        for connection in connections { connection.askForAcknowledgement() }
         planTurn()
     }
 

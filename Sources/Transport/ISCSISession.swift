@@ -11,6 +11,8 @@ internal import TargetCore
     let name: SessionName
     let handle: SessionHandle
     let target: SCSITarget
+    /// The logical units that its initiator is to see.
+    private(set) var view: LUNView
     /// Of the session: what each connection negotiated for itself is in the connection.
     let parameters: SessionParameters
     let context: LoopContext
@@ -23,6 +25,8 @@ internal import TargetCore
     var machine = SessionStateMachine()
     /// Connections that are about to join: their logins are good.
     var joining: [ISCSIConnection] = []
+    /// Response fences, the first of them in force.
+    var fences: [ResponseFence] = []
     /// All of it ends: no connection joins any more.
     var isEnding = false
     private var nexusHolder: ITNexus!
@@ -37,6 +41,8 @@ internal import TargetCore
     private var isTurnPlanned = false
     private var idleActions: [() -> Void] = []
     private(set) var isQuiet = false
+    /// Commands that have come.
+    var commandCount: UInt64 = 0
     var quietActions: [() -> Void] = []
     private var hasLostNexus = false
     /// Names the session in samples, and its target by its position.
@@ -50,28 +56,29 @@ internal import TargetCore
     static let immediateCommandLimit = 16
 
     init(
-        name: SessionName, handle: SessionHandle, target: SCSITarget, parameters: SessionParameters,
+        name: SessionName, handle: SessionHandle, grant: AccessGrant, parameters: SessionParameters,
         order: CommandOrder, context: LoopContext
     ) {
         self.name = name
         self.handle = handle
-        self.target = target
+        target = grant.target
+        view = grant.view
         self.parameters = parameters
         self.order = order
         self.context = context
         statisticsNumber = context.server.nextSessionNumber()
-        statisticsTarget = UInt32(context.server.targetNames.firstIndex(of: name.targetName) ?? 0)
+        statisticsTarget = UInt32(context.server.statisticsPosition(ofTarget: name.targetName))
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
         nexusHolder = ITNexus(
-            target: target, initiatorPortName: Self.portName(name),
-            targetPortName: ISCSIServer.targetPortName(
-                name.targetName, portalGroupTag: name.portalGroupTag),
-            loop: context.mailbox, port: self)
+            target: target, initiatorPortName: Self.portName(name), targetPort: grant.port, loop: context.mailbox,
+            port: self, map: grant.map)
         nexus = Borrowed(nexusHolder)
         nonisolated(unsafe) let session = self
-        handle.attach { reason, done in unsafe session.terminate(reason: reason, done) } join: { handover in
+        handle.attach { reason, done in
+            unsafe session.terminate(reason: reason, done)
+        } join: { handover in
             unsafe session.join(handover)
         }
     }
@@ -84,6 +91,13 @@ internal import TargetCore
     private static func hexadecimal(_ value: UInt64, digits: Int) -> String {
         let text = String(value, radix: 16)
         return String(repeating: "0", count: max(0, digits - text.count)) + text
+    }
+
+    /// The configuration shows its initiator other logical units from now on.
+    func change(to grant: AccessGrant) {
+        view = grant.view
+        nexus.object.change(to: grant.map) {}
+        connections.first?.sendSCSIEvent(.reportedLUNsDataHasChanged)
     }
 
     // MARK: Tasks
@@ -99,10 +113,24 @@ internal import TargetCore
         if let task = freeTasks.popLast() { return task }
         // Twice the window: those under way, and those whose response the peer has not taken yet.
         let limit = 2 * Int(context.server.configuration.commandWindowDepth) + Self.immediateCommandLimit
-        guard tasks.count < limit else { return nil }
+        guard tasks.count < limit else { return takeRetainedTask() }
         let task = context.takeSpareTask(for: self, index: UInt32(tasks.count))
         tasks.append(task)
         return Borrowed(task)
+    }
+
+    /// All tasks are in use, some of them only so that their responses can be sent again: the oldest of these goes.
+    private func takeRetainedTask() -> Borrowed<ISCSITask>? {
+        for connection in connections {
+            while freeTasks.isEmpty, connection.shedRetained() {}
+        }
+        return freeTasks.popLast()
+    }
+
+    /// The newest command of this tag: an older one may still wait for the acknowledgement of its status.
+    func task(initiatorTaskTag: UInt32, where matches: (ISCSITask) -> Bool) -> ISCSITask? {
+        tasks.filter { $0.phase != .free && $0.initiatorTaskTag == initiatorTaskTag && matches($0) }
+            .max { $0.sequence < $1.sequence }
     }
 
     func task(targetTransferTag: UInt32) -> Borrowed<ISCSITask>? {
@@ -175,7 +203,7 @@ internal import TargetCore
         let count = unsafe unitCounters.count
         if index < count, let counters = unsafe unitCounters[index] { return unsafe counters }
         if count <= index { unsafe unitCounters += Array(repeating: nil, count: index + 1 - count) }
-        guard target.luns[index] != nil else { return nil }
+        guard nexus.use({ $0.sees(index) }) else { return nil }
         let counters = unsafe context.counters(of: UnitName(targetName: name.targetName, lun: index))
         unsafe unitCounters[index] = unsafe counters
         return unsafe counters
@@ -218,6 +246,7 @@ internal import TargetCore
         guard !hasLostNexus else { return }
         hasLostNexus = true
         isEnding = true
+        _ = machine.handle(.sessionClosed)
         idleActions = []
         memoryWaiters = []
         order.forgetWaits()

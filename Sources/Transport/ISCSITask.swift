@@ -55,6 +55,17 @@ final class ISCSITask: SendOwner {
     /// Of a sampled command; see LatencyRecorder.
     var stamps = StageStamps()
 
+    /// Names the commands of a session in the order in which they came.
+    private(set) var sequence: UInt64 = 0
+    /// Its response is kept until the initiator has acknowledged it (StatusRetention).
+    private(set) var isRetained = false
+    /// StatSN of that response.
+    private(set) var statSN: UInt32 = 0
+    /// Data-Ins before this DataSN have been acknowledged (RFC 7143 11.16.1, DataACK).
+    var acknowledgedDataSN: UInt32 = 0
+    /// Of an R-Data SNACK.
+    var snackTag: UInt32 = 0
+
     /// Vectors of its buffer that the kernel has not taken yet.
     private var queuedVectorCount = 0
     private var isEmitted = false
@@ -80,7 +91,8 @@ final class ISCSITask: SendOwner {
     }
 
     /// Takes over a command.
-    func begin(_ pdu: SCSICommandPDU, on connection: ISCSIConnection) {
+    func begin(_ pdu: SCSICommandPDU, on connection: ISCSIConnection, sequence: UInt64) {
+        self.sequence = sequence
         self.connection = Borrowed(connection)
         cid = connection.connectionIdentifier
         isInOutbox = false
@@ -93,6 +105,9 @@ final class ISCSITask: SendOwner {
         queuedVectorCount = 0
         isEmitted = false
         isResponseBegun = false
+        isRetained = false
+        acknowledgedDataSN = 0
+        snackTag = 0
         isBidirectional = pdu.reads && pdu.writes
         initiatorTaskTag = pdu.initiatorTaskTag
         targetTransferTag &+= 1 << Self.positionBitCount
@@ -122,6 +137,7 @@ final class ISCSITask: SendOwner {
     func loseConnection() {
         connection = nil
         isInOutbox = false
+        isRetained = false
     }
 
     /// The task has ended: what it moved, against what the initiator expected, and its data cut in pieces.
@@ -135,21 +151,62 @@ final class ISCSITask: SendOwner {
         if scsi.status == .good, byteCount > 0 {
             read = ReadTransfer(
                 byteCount: byteCount, maxDataSegmentLength: parameters.maxSendDataSegmentLength,
-                maxBurstLength: parameters.session.maxBurstLength, carriesStatus: !isBidirectional)
+                maxBurstLength: parameters.session.maxBurstLength,
+                carriesStatus: !isBidirectional && parameters.session.errorRecoveryLevel == 0)
         }
     }
+
+    /// R2Ts and Data-Ins of the command (RFC 7143 11.4.8).
+    var expDataSN: UInt32 { (read?.dataInCount ?? 0) &+ (write?.r2tCount ?? 0) }
 
     func vectorQueued() { queuedVectorCount += 1 }
 
     /// The last PDU of its response is queued.
     func emitted() {
         isEmitted = true
-        if queuedVectorCount == 0 { session.use { $0.release(self) } }
+        releaseIfDone()
+    }
+
+    private func releaseIfDone() {
+        if isEmitted && queuedVectorCount == 0 && !isRetained { session.use { $0.release(self) } }
     }
 
     public override func vectorDone() {
         queuedVectorCount -= 1
-        if isEmitted && queuedVectorCount == 0 { session.use { $0.release(self) } }
+        releaseIfDone()
+    }
+
+    // MARK: Recovery
+
+    /// Its response goes out under `statSN`, and is kept until it has been acknowledged.
+    func retain(statSN: UInt32) {
+        isRetained = true
+        self.statSN = statSN
+    }
+
+    /// The initiator has the response, or it is kept no longer.
+    func letGo() {
+        guard isRetained else { return }
+        isRetained = false
+        releaseIfDone()
+    }
+
+    /// The status is out; what is asked for now is asked for again.
+    var isStatusSent: Bool { isEmitted }
+
+    /// It answers on another connection, from the Data-In of `expDataSN` on (RFC 7143 11.5.5); 0 begins with the first
+    /// that has not been acknowledged.
+    func move(to connection: ISCSIConnection, expDataSN: UInt32) {
+        self.connection = Borrowed(connection)
+        cid = connection.connectionIdentifier
+        guard isResponseBegun else { return }
+        isEmitted = false
+        guard var read else { return }
+        let sent = read.dataInCount
+        if expDataSN > acknowledgedDataSN, expDataSN <= sent { acknowledgedDataSN = expDataSN }
+        read.seek(to: acknowledgedDataSN)
+        read.recut(maxDataSegmentLength: connection.parameters.maxSendDataSegmentLength)
+        self.read = read
     }
 }
 

@@ -15,10 +15,14 @@ final class LoginHandover: @unchecked Sendable {
     let input: [UInt8]
     /// In the ledger of connections.
     let ticket: UInt64
+    let portal: PortalIndex
+    /// The rules that the login asked.
+    let targetDirectory: TargetDirectory?
 
     init(
         descriptor: CInt, machine: LoginStateMachine, connectionMachine: ConnectionStateMachine,
-        outcome: LoginOutcome, input: [UInt8], ticket: UInt64
+        outcome: LoginOutcome, input: [UInt8], ticket: UInt64, portal: PortalIndex,
+        targetDirectory: TargetDirectory?
     ) {
         self.descriptor = descriptor
         self.machine = machine
@@ -26,6 +30,8 @@ final class LoginHandover: @unchecked Sendable {
         self.outcome = outcome
         self.input = input
         self.ticket = ticket
+        self.portal = portal
+        self.targetDirectory = targetDirectory
     }
 
     /// Once: the socket belongs to the caller.

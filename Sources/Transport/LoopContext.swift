@@ -102,15 +102,18 @@ internal import TargetCore
     // MARK: Connections
 
     /// Takes over an accepted socket.
-    func adopt(_ descriptor: CInt) {
+    func adopt(_ descriptor: CInt, portal: PortalIndex) {
         let socket = Socket(adopting: descriptor)
         guard !isStopping, let ticket = admit(socket.peerAddress) else { return }
-        let connection = ISCSIConnection(socket: socket, context: self)
+        let connection = ISCSIConnection(socket: socket, context: self, portal: portal)
         connection.ticket = ticket
         halfOpen[ticket] = connection
         connections[ObjectIdentifier(connection)] = connection
         connection.start()
     }
+
+    /// A copy: what is done with them may close some.
+    var openConnections: [ISCSIConnection] { Array(connections.values) }
 
     func forget(_ connection: ISCSIConnection) {
         // The counted reference moves on: the caller may have none.

@@ -8,6 +8,26 @@ struct Outbox {
         /// A task with R2Ts or a response to send; the tag says for which of its commands.
         case task(ISCSITask, command: UInt32)
         case control(ControlPDU)
+        case resend(Resend)
+    }
+
+    /// Data-Ins that the initiator asked for again, and perhaps the status behind them.
+    final class Resend {
+        let task: ISCSITask
+        /// Says for which of its commands.
+        let command: UInt32
+        var read: ReadTransfer
+        /// Up to here, not included.
+        let endDataSN: UInt32
+        let sendsStatus: Bool
+
+        init(_ task: ISCSITask, read: ReadTransfer, endDataSN: UInt32, sendsStatus: Bool) {
+            self.task = task
+            command = task.targetTransferTag
+            self.read = read
+            self.endDataSN = endDataSN
+            self.sendsStatus = sendsStatus
+        }
     }
 
     /// A PDU that belongs to no task. Its sequence numbers are filled in when it is queued for sending.
@@ -47,12 +67,12 @@ struct Outbox {
             items.removeAll(keepingCapacity: true)
             first = 0
         }
-        if case .control(let control) = item { controlByteCount += control.data.count + Self.controlOverhead }
+        controlByteCount += Self.byteCount(of: item)
         items.append(item)
     }
 
     mutating func removeNext() {
-        if case .control(let control) = items[first] { controlByteCount -= control.data.count + Self.controlOverhead }
+        controlByteCount -= Self.byteCount(of: items[first])
         first += 1
         // What has been taken is let go in large pieces, so that a long queue costs no shifting per item.
         if first == items.count {
@@ -61,6 +81,14 @@ struct Outbox {
         } else if first >= 1024 {
             items.removeSubrange(0..<first)
             first = 0
+        }
+    }
+
+    private static func byteCount(of item: Item) -> Int {
+        switch item {
+        case .task: 0
+        case .control(let control): control.data.count + controlOverhead
+        case .resend: controlOverhead
         }
     }
 

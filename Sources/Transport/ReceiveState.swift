@@ -97,6 +97,11 @@ internal import TargetCore
     var paddingByteCount = 0
     var hasDigest = false
     var digest = CRC32C()
+    /// Of all its data in the command's buffer.
+    var placement = WriteTransfer.Placement(offset: 0, byteCount: 0)
+    /// The PDU's header, where a wrong data digest is answered with a Reject that shows it: error recovery levels above
+    /// 0, with data digests.
+    var header: [UInt8] = []
 
     /// The task has lost its buffer: what is still to come is forgotten.
     mutating func forget() {
@@ -121,6 +126,7 @@ extension DataSegment {
     init(for task: ISCSITask, frame: PDUFramer.Frame, offset: Int, placeByteCount: Int) {
         self.init(forgetting: frame)
         self.task = Borrowed(task)
+        placement = WriteTransfer.Placement(offset: offset, byteCount: placeByteCount)
         guard placeByteCount > 0 else { return }
         // A transfer never places more than its command wants, and so much has been leased, or the early part of it.
         precondition(offset + placeByteCount <= task.lease.byteCount && placeByteCount <= frame.dataByteCount)

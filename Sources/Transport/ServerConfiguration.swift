@@ -4,7 +4,7 @@ public import EventLoop
 
 /// How an iSCSI server listens, and its limits. Each limit bounds what peers can make the server hold.
 public struct ISCSIServerConfiguration: Sendable {
-    public var portals: [PortalAddress]
+    public var portals: [PortalSettings]
     /// Event loops, each a thread.
     public var loopCount: Int
     /// How loops wait.
@@ -13,13 +13,13 @@ public struct ISCSIServerConfiguration: Sendable {
     public var placement = PlacementSettings()
     /// Free buffers of one size that each loop keeps.
     public var keptBufferCount = 1024
-    /// RFC 7143 13.9; one portal group for all portals.
-    public var portalGroupTag: UInt16 = 1
-    /// Addresses that SendTargets tells instead of those that are listened on, by position; nil tells the real one.
-    public var advertised: [PortalAddress?] = []
 
     /// Commands of one session that may be under way: the command window.
     public var commandWindowDepth: UInt32 = 128
+    /// Connections of one session (RFC 7143 13.2, MaxConnections).
+    public var sessionConnectionLimit = 8
+    /// The highest error recovery level that is offered (RFC 7143 13.20).
+    public var errorRecoveryLevel = 2
     /// Bytes of data buffers of one session; a command that would need more waits for others to end.
     public var sessionBufferByteCount = 64 << 20
     /// Connections of the whole server, logged in or not; more are closed at once.
@@ -43,6 +43,8 @@ public struct ISCSIServerConfiguration: Sendable {
     /// Silence of a logged-in peer after which the server sends a NOP-In; the same time again, and the connection is
     /// dropped. 0 never asks.
     public var keepaliveMilliseconds: UInt64 = 30_000
+    /// How long initiators have to log out once the server is to stop; 0 does not ask them.
+    public var logoutWaitMilliseconds: UInt64 = 1_000
     /// How long `stop` waits for commands under way.
     public var stopTimeoutMilliseconds: UInt64 = 5_000
     /// How long task management waits for the commands that it concerns, before it is answered with Function rejected:
@@ -56,9 +58,13 @@ public struct ISCSIServerConfiguration: Sendable {
     /// How the loops ask the kernel.
     public var poller = PollerChoice.auto
 
-    public init(portals: [PortalAddress], loopCount: Int) {
+    public init(portals: [PortalSettings], loopCount: Int) {
         self.portals = portals
         self.loopCount = loopCount
+    }
+
+    public init(portals: [PortalAddress], loopCount: Int) {
+        self.init(portals: portals.map { PortalSettings(listen: $0) }, loopCount: loopCount)
     }
 }
 

@@ -62,6 +62,20 @@ public struct ConnectionCounters: Sendable, Equatable {
     }
 }
 
+/// One connection of a session.
+public struct ConnectionSnapshot: Sendable {
+    /// CID, as the initiator chose it.
+    public let identifier: UInt16
+    public let peer: PortalAddress?
+    public let local: PortalAddress?
+
+    init(_ connection: ISCSIConnection) {
+        identifier = connection.connectionIdentifier
+        peer = connection.peer
+        local = connection.local
+    }
+}
+
 public struct SessionSnapshot: Sendable {
     public let initiatorName: String
     /// The six bytes of the ISID as one number.
@@ -82,6 +96,10 @@ public struct SessionSnapshot: Sendable {
     public let number: UInt64
     /// Its commands that have ended.
     public let unitCounters: UnitCounters
+    public let errorRecoveryLevel: Int
+    public let connections: [ConnectionSnapshot]
+    /// As rules see it.
+    public internal(set) var visitor: Visitor?
 }
 
 /// The server at one moment, loop by loop.

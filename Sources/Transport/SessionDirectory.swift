@@ -9,9 +9,10 @@ package struct SessionName: Hashable, Sendable {
     /// The six bytes of the ISID as one number.
     package let isid: UInt64
     package let targetName: String
+    /// Each portal group is a target port of its own.
     package let portalGroupTag: UInt16
 
-    package init(initiatorName: String, isid: UInt64, targetName: String, portalGroupTag: UInt16) {
+    package init(initiatorName: String, isid: UInt64, targetName: String, portalGroupTag: UInt16 = 1) {
         self.initiatorName = initiatorName
         self.isid = isid
         self.targetName = targetName

@@ -18,7 +18,7 @@ struct Martlet: ParsableCommand {
         subcommands: [
             ServeCommand.self, HandlersCommand.self, HandlerCommand.self, CheckCommand.self, CheckCaseCommand.self,
             StatusCommand.self, SessionsCommand.self, LUNsCommand.self, ReservationsCommand.self, StatsCommand.self,
-            TargetCommand.self,
+            TargetCommand.self, LUNCommand.self, ApplyCommand.self, ExplainCommand.self,
             BenchCommand.self,
             TryHandlerCommand.self,
         ])

@@ -14,7 +14,8 @@ struct ServeCommand: ParsableCommand {
             off), merge (on, off), merge-delay and max-delay (such as 50us). A comma that belongs to a path is written \\,.
 
             When the LUNs can be used, the URL of each is written to standard output, one on a line. Logs go to \
-            standard error. There is no authentication: serve to loopback, or to networks of hosts that you trust.
+            standard error. Without auth in a configuration file nobody is asked who they are: serve to loopback then, or \
+            to networks of hosts that you trust.
 
             Examples:
               martlet serve ram/1G

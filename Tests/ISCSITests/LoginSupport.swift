@@ -9,6 +9,8 @@ struct FakeDirectory: LoginDirectory {
     static let initiator = "iqn.2026-11.org.example:host"
 
     var method: String?
+    /// Asks for CHAP in earnest.
+    var policy: CHAPPolicy?
 
     func lookUp(_ targetName: String) -> TargetLookup {
         switch targetName {
@@ -27,7 +29,7 @@ struct FakeDirectory: LoginDirectory {
     }
 
     func authenticator(initiatorName: String, targetName: String?) -> (any Authenticator)? {
-        method.map(FakeAuthenticator.init)
+        policy?.makeAuthenticator() ?? method.map(FakeAuthenticator.init)
     }
 }
 
@@ -41,10 +43,11 @@ struct FakeAuthenticator: Authenticator {
     mutating func receive(_ text: TextParameters) -> AuthenticationStep {
         if !hasChallenged {
             hasChallenged = true
-            guard text["CHAP_A"] == "5" else { return .fail }
+            guard text["CHAP_A"] == "5" else { return .fail(.noCommonAlgorithm) }
             return .respond(TextParameters([.init("CHAP_A", "5"), .init("CHAP_I", "1"), .init("CHAP_C", "0x00")]))
         }
-        return text["CHAP_R"] == "right" ? .succeed(TextParameters([.init("CHAP_N", "target")])) : .fail
+        return text["CHAP_R"] == "right"
+            ? .succeed(TextParameters([.init("CHAP_N", "target")])) : .fail(.wrongResponse(name: "host"))
     }
 }
 

@@ -51,7 +51,7 @@ extension Interoperability {
             try expectQuickLogin(server.url)
             let before = try ProcessLimits.residentByteCount(server.identifier)
             let connections = try (0..<Self.floodCount).map { number in
-                let connection = try WireConnection(host: server.url.host, port: server.url.port, source: source)
+                let connection = try WireConnection(host: server.url.host, port: server.url.port, from: source)
                 try? connection.send([UInt8](Self.half.prefix(number % Self.half.count)))
                 return connection
             }
@@ -118,7 +118,7 @@ extension Interoperability {
                 return try WireSession(server.url, options)
             }
             #expect(try WireConnection(server.url).isClosedByPeer())
-            _ = try WireConnection(host: server.url.host, port: server.url.port, source: "127.0.0.3")
+            _ = try WireConnection(host: server.url.host, port: server.url.port, from: "127.0.0.3")
             sessions[0].connection.close()
             #expect(waitUntil { (try? WireSession(server.url)) != nil })
             try server.stop()

@@ -46,11 +46,11 @@ struct CopyRig {
                 name: "iqn.2026-11.org.example:" + name, luns: [0: units[0], 1: units[1]], relativePortIdentifier: port,
                 postsPowerOnAttention: false)
         }
+        let targets = [target("one", [units[0], units[1]], port: 1), target("two", [units[0], units[2]], port: 2)]
         // One loop turns both nexuses: what one waits for, the other gives.
         let loop = FakeLoop()
-        a = Initiator(target("one", [units[0], units[1]], port: 1), loop: loop)
-        b = Initiator(
-            target("two", [units[0], units[2]], port: 2), name: "iqn.2026-11.org.example:b,i,0x2", loop: loop)
+        a = Initiator(targets[0], loop: loop)
+        b = Initiator(targets[1], name: "iqn.2026-11.org.example:b,i,0x2", loop: loop)
     }
 
     /// What block `lba` of unit `unit` holds at first.

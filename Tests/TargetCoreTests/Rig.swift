@@ -47,15 +47,23 @@ final class Initiator {
     private var tasks: [SCSITask] = []
     private var leases: [UnsafeMutableRawBufferPointer] = []
 
-    init(_ target: SCSITarget, name: String = "iqn.2026-11.org.example:a,i,0x1", loop: FakeLoop = FakeLoop()) {
+    /// `through`: nil: the target's first port, by a name as iSCSI has it.
+    init(
+        _ target: SCSITarget, name: String = "iqn.2026-11.org.example:a,i,0x1", loop: FakeLoop = FakeLoop(),
+        map: LUNMap? = nil, through targetPort: TargetPortDescription? = nil
+    ) {
         self.loop = loop
         nexus = ITNexus(
-            target: target, initiatorPortName: name, targetPortName: target.name + ",t,0x1", loop: loop, port: port)
+            target: target, initiatorPortName: name, targetPortName: targetPort?.name ?? target.name + ",t,0x1",
+            targetPort: targetPort, loop: loop, port: port, map: map)
     }
 
     deinit {
         for lease in leases { lease.deallocate() }
     }
+
+    /// None may be under way.
+    func forgetTasks() { tasks = [] }
 
     func makeTask(
         _ cdb: [UInt8], lun: LogicalUnitNumber = .init(0), attribute: TaskAttribute = .simple,

@@ -33,7 +33,7 @@ struct LayerTests {
         Layer(
             folder: "Sources/ControlPlane",
             mayImport: system.union([
-                "Transport", "HandlerHost", "EventLoop", "ISCSI", "ISNS", "TargetCore", "SCSI", "CLinux",
+                "Transport", "HandlerHost", "EventLoop", "ISCSI", "ISNS", "TargetCore", "SCSI", "CLinux", "CCrypto",
                 "Synchronization", "Logging", "Yams", "FlyingFox", "FlyingSocks", "Histogram",
             ])),
         Layer(

@@ -4,15 +4,21 @@ public import Transport
 
 /// What a server is to be: the contents of a configuration file, of the command line, or of both together.
 public struct Configuration: Equatable, Sendable {
-    /// One portal: where it listens, and what it tells initiators.
+    /// One portal: where it listens, what it tells initiators, and perhaps where it sends them.
     public struct Portal: Equatable, Sendable {
-        public var listen: PortalAddress
-        /// The address that SendTargets tells instead.
-        public var advertise: PortalAddress?
+        public var settings: PortalSettings
+        /// Where all who log in here are to go instead.
+        public var redirection: Redirection?
 
-        public init(listen: PortalAddress, advertise: PortalAddress? = nil) {
-            self.listen = listen
-            self.advertise = advertise
+        public var listen: PortalAddress { settings.listen }
+        public var advertise: PortalAddress? { settings.advertise }
+
+        public init(
+            listen: PortalAddress, advertise: PortalAddress? = nil,
+            portalGroupTag: UInt16 = PortalSettings.defaultPortalGroupTag, redirection: Redirection? = nil
+        ) {
+            settings = PortalSettings(listen: listen, advertise: advertise, portalGroupTag: portalGroupTag)
+            self.redirection = redirection
         }
     }
 
@@ -30,16 +36,30 @@ public struct Configuration: Equatable, Sendable {
     }
 
     public struct Target: Equatable, Sendable {
-        public var name: String
-        /// Logical unit numbers and the names of their devices.
-        public var luns: [Int: String]
+        public var name: String { access.targetName }
+        /// Logical unit numbers and the names of their devices, for whom no rule says otherwise.
+        public var luns: [Int: String] { access.luns.units.mapValues(\.device) }
+        /// Who may log in, and what they see.
+        public var access: TargetAccess
         /// TARGET PORT GROUP of the target's port; nil: not said.
         public var portGroup: UInt16?
+        /// By what initiators must prove who they are; nil: not said, and nobody is asked.
+        public var auth: AuthenticationSettings?
+        /// The same for those whom a rule of `access` means, by its position.
+        public var ruleAuths: [Int: AuthenticationSettings] = [:]
 
-        public init(name: String, luns: [Int: String], portGroup: UInt16? = nil) {
-            self.name = name
-            self.luns = luns
+        public init(access: TargetAccess, portGroup: UInt16? = nil, auth: AuthenticationSettings? = nil) {
+            self.access = access
             self.portGroup = portGroup
+            self.auth = auth
+        }
+
+        public init(
+            name: String, luns: [Int: String], portGroup: UInt16? = nil, auth: AuthenticationSettings? = nil
+        ) {
+            self.init(
+                access: TargetAccess(targetName: name, luns: LUNView(luns.mapValues { LUNView.Unit(device: $0) })),
+                portGroup: portGroup, auth: auth)
         }
     }
 
@@ -50,11 +70,13 @@ public struct Configuration: Equatable, Sendable {
     public static let defaultTargetName = "iqn.2026-11.org.martlet:default"
 
     public var portals: [Portal] = []
-    /// Target portal group tag of all portals (RFC 7143 13.9).
-    public var portalGroupTag: UInt16 = 1
     /// In the order of the file, then of the command line.
     public var devices: [Device] = []
     public var targets: [Target] = []
+    /// Who may ask for the targets.
+    public var discovery = AccessRuleList()
+    /// By what those must prove who they are; nil: not said, and nobody is asked.
+    public var discoveryAuth: AuthenticationSettings?
     public var portGroups = PortGroupSettings()
     public var performance = PerformanceSettings()
     /// How long task management waits for a handler's commands; 0: as long as it takes.
@@ -64,6 +86,9 @@ public struct Configuration: Equatable, Sendable {
     public var limits = LimitSettings()
     /// Nil: no name server is told.
     public var isns: ISNSSettings?
+
+    /// What is legal and probably not meant, each a sentence with its place.
+    public var warnings: [String] = []
 
     public init() {}
 }

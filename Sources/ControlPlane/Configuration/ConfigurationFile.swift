@@ -7,18 +7,23 @@ internal import Transport
 /// The configuration file: YAML, of which JSON is a part.
 public enum ConfigurationFile {
     /// No configuration by hand comes near; a file named by mistake may be a disk.
-    private static let maximumByteCount = 4 << 20
+    static let maximumByteCount = 4 << 20
 
     private static let sections = [
-        "portals", "devices", "targets", "alua", "port-groups", "performance", "trusted-handlers", "isns", "limits",
+        "portals", "devices", "targets", "discovery", "discovery-auth", "default", "alua", "port-groups", "performance",
+        "trusted-handlers", "isns", "limits",
     ]
-    private static let portalKeys = ["listen", "advertise", "tag"]
+    private static let portalKeys = ["listen", "advertise", "tag", "redirect"]
     private static let deviceKeys = ["backstore"] + DeviceAttribute.names
-    private static let targetKeys = ["luns", "port-group", "auth", "initiators"]
+    private static let targetKeys = ["luns", "port-group"] + AccessReader.targetKeys
     private static let maximumDeviceNameByteCount = 64
 
     /// Reads the file at `path`.
     public static func read(_ path: String) throws(Failure) -> Configuration {
+        try parse(try text(at: path), file: path)
+    }
+
+    static func text(at path: String) throws(Failure) -> String {
         let bytes: Data
         do {
             let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
@@ -33,7 +38,7 @@ public enum ConfigurationFile {
         guard let text = String(data: bytes, encoding: .utf8) else {
             throw .usage("\(path): not UTF-8 text: this is no configuration file")
         }
-        return try parse(text, file: path)
+        return text
     }
 
     /// `file` names the source in errors.
@@ -49,11 +54,7 @@ public enum ConfigurationFile {
                 configuration.devices.append(try readDevice(name, key, value))
             }
         }
-        if let targets = entries["targets"] {
-            for (key, name, value) in try targets.entries() {
-                configuration.targets.append(try readTarget(name, key, value, devices: configuration.devices))
-            }
-        }
+        try readAccess(entries, into: &configuration)
         if let mode = entries["alua"] { try configuration.portGroups.readMode(mode) }
         if let groups = entries["port-groups"] {
             try configuration.portGroups.readGroups(groups)
@@ -66,6 +67,26 @@ public enum ConfigurationFile {
         if let limits = entries["limits"] { configuration.limits = try LimitKey.read(limits) }
         configuration.isns = try entries["isns"].map(ISNSSettings.read)
         return configuration
+    }
+
+    /// Targets, and who may use them.
+    private static func readAccess(
+        _ entries: [String: YAMLValue], into configuration: inout Configuration
+    ) throws(Failure) {
+        let portals =
+            configuration.portals.isEmpty ? [.init(listen: Configuration.defaultPortal)] : configuration.portals
+        var access = AccessReader(devices: configuration.devices, portals: portals)
+        if let discovery = entries["discovery"] {
+            configuration.discovery = try access.readDiscovery(discovery)
+        }
+        configuration.discoveryAuth = try entries["discovery-auth"].map(AuthenticationSettings.read)
+        access.others = try entries["default"].map(AccessReader.readVerdict)
+        if let targets = entries["targets"] {
+            for (key, name, value) in try targets.entries() {
+                configuration.targets.append(try readTarget(name, key, value, &access))
+            }
+        }
+        configuration.warnings += access.warnings
     }
 
     private static func readPerformance(
@@ -92,23 +113,22 @@ public enum ConfigurationFile {
     private static func readPortals(
         _ value: YAMLValue, into configuration: inout Configuration
     ) throws(Failure) {
-        var tag: UInt16?
         for entry in try value.list() {
             let keys = try entry.entries(known: portalKeys)
             guard let listen = keys["listen"] else { throw entry.failure("a portal needs listen: \"ADDR:PORT\"") }
             let portal = Configuration.Portal(
-                listen: try readAddress(listen), advertise: try keys["advertise"].map(readAddress))
+                listen: try readAddress(listen), advertise: try keys["advertise"].map(readAddress),
+                portalGroupTag: try keys["tag"].map(readTag) ?? PortalSettings.defaultPortalGroupTag,
+                redirection: try keys["redirect"].map(RedirectionReader.read))
             guard !configuration.portals.contains(where: { $0.listen == portal.listen && portal.listen.port != 0 })
             else { throw listen.failure("the portal \(portal.listen) stands here twice: leave one of them out") }
             configuration.portals.append(portal)
-            guard let tagValue = keys["tag"] else { continue }
-            let number = try readTag(tagValue)
-            guard tag == nil || tag == number else {
-                throw tagValue.failure("tag differs from that of an earlier portal: all portals are one group")
-            }
-            tag = number
         }
-        configuration.portalGroupTag = tag ?? configuration.portalGroupTag
+        let redirecting = configuration.portals.filter { $0.redirection != nil }
+        for entry in try value.list() {
+            guard let redirect = try entry.entries(known: portalKeys)["redirect"] else { continue }
+            try RedirectionReader.check(RedirectionReader.read(redirect), redirect, portals: redirecting)
+        }
     }
 
     private static func readAddress(_ value: YAMLValue) throws(Failure) -> PortalAddress {
@@ -165,45 +185,21 @@ public enum ConfigurationFile {
     // MARK: Targets
 
     private static func readTarget(
-        _ name: String, _ key: YAMLValue, _ value: YAMLValue, devices: [Configuration.Device]
+        _ name: String, _ key: YAMLValue, _ value: YAMLValue, _ reader: inout AccessReader
     ) throws(Failure) -> Configuration.Target {
         if let defect = ISCSIName.defect(of: name) { throw key.failure("the target name \"\(name)\" \(defect)") }
         let keys = try value.entries(known: targetKeys)
-        if let auth = keys["auth"] { try AccessSections.refuseAuth(auth) }
-        if let initiators = keys["initiators"] { try AccessSections.refuseInitiators(initiators) }
         guard let luns = keys["luns"] else {
-            throw key.failure("the target \(name) needs luns, such as luns: {0: \(devices.first?.name ?? "disk0")}")
+            throw key.failure(
+                "the target \(name) needs luns, such as luns: {0: \(reader.devices.first?.name ?? "disk0")}")
         }
-        let target = Configuration.Target(
-            name: name, luns: try readLUNs(luns, devices: devices),
-            portGroup: try keys["port-group"].map(PortGroupSettings.readNumber))
-        guard !target.luns.isEmpty else { throw luns.failure("the target \(name) has no LUN: give it at least one") }
+        let view = try LUNViewReader(devices: reader.devices).read(luns)
+        guard !view.units.isEmpty else { throw luns.failure("the target \(name) has no LUN: give it at least one") }
+        var target = Configuration.Target(
+            access: TargetAccess(targetName: name, luns: view),
+            portGroup: try keys["port-group"].map(PortGroupSettings.readNumber),
+            auth: try keys["auth"].map(AuthenticationSettings.read))
+        try reader.readTarget(keys, into: &target, place: key)
         return target
-    }
-
-    private static func readLUNs(
-        _ value: YAMLValue, devices: [Configuration.Device]
-    ) throws(Failure) -> [Int: String] {
-        var luns: [Int: String] = [:]
-        for (key, text, deviceValue) in try value.entries() {
-            guard let number = Int(text), (0...Configuration.maximumLUN).contains(number) else {
-                throw key.failure("\"\(text)\" is no LUN: write a number from 0 to \(Configuration.maximumLUN)")
-            }
-            guard luns[number] == nil else { throw key.failure("LUN \(number) stands here twice") }
-            let device = try deviceValue.text()
-            guard devices.contains(where: { $0.name == device }) else {
-                throw deviceValue.failure(
-                    "LUN \(number) names the device \"\(device)\", which \(advice(device, devices))")
-            }
-            luns[number] = device
-        }
-        return luns
-    }
-
-    private static func advice(_ name: String, _ devices: [Configuration.Device]) -> String {
-        guard let near = NearestKey.find(name, among: devices.map(\.name)) else {
-            return "is not under devices: add it there"
-        }
-        return "is not under devices: did you mean \(near)?"
     }
 }

@@ -33,11 +33,20 @@ public struct ServeOptions: Sendable {
 
     /// Everything that the words alone can show wrong, found before anything is opened.
     public func configuration() throws(Failure) -> Configuration {
+        try configuration { () throws(Failure) in try configurationPath.map(ConfigurationFile.read) }
+    }
+
+    /// The same with `text` in place of the file.
+    func configuration(text: String, file: String) throws(Failure) -> Configuration {
+        try configuration { () throws(Failure) in try ConfigurationFile.parse(text, file: file) }
+    }
+
+    private func configuration(read: () throws(Failure) -> Configuration?) throws(Failure) -> Configuration {
         // Twice: what is wrong with the command line is told before the file is opened, and it counts more than the file.
         var configuration = Configuration()
         try addPerformance(to: &configuration.performance)
-        if let path = configurationPath {
-            configuration = try ConfigurationFile.read(path)
+        if let written = try read() {
+            configuration = written
             try addPerformance(to: &configuration.performance)
         }
         if !portals.isEmpty {
@@ -92,15 +101,15 @@ public struct ServeOptions: Sendable {
         guard !configuration.targets.contains(where: { $0.name == name }) else {
             throw .usage("the target \(name) is in the configuration file: give --target another name")
         }
-        var target = Configuration.Target(name: name, luns: [:])
+        var access = TargetAccess(targetName: name)
         for (number, text) in lunSpecifications.enumerated() {
             let settings = try LUNSpecification.parse(text)
             let device = Self.deviceName(settings, among: configuration.devices)
             configuration.devices.append(
                 Configuration.Device(name: device, settings: settings, origin: "LUN \(number)"))
-            target.luns[number] = device
+            access.luns.units[number] = LUNView.Unit(device: device)
         }
-        configuration.targets.append(target)
+        configuration.targets.append(Configuration.Target(access: access))
     }
 
     /// A device without a name is called by its store, so that it stays itself when the LUNs change places.

@@ -25,6 +25,9 @@ struct YAMLValue {
 
     func failure(_ sentence: String) -> Failure { .usage("\(place): \(sentence)") }
 
+    var isMapping: Bool { if case .mapping = node { true } else { false } }
+    var isList: Bool { if case .sequence = node { true } else { false } }
+
     func text() throws(Failure) -> String {
         guard case .scalar(let scalar) = node else { throw failure("\(path) must be a single value") }
         guard !scalar.string.isEmpty else { throw failure("\(path) has no value") }
@@ -102,5 +105,17 @@ extension YAMLValue {
 
     private static func line(of offset: Int?, in text: String) -> Int {
         text.prefix(offset ?? 0).count { $0.isNewline } + 1
+    }
+}
+
+extension YAMLValue {
+    /// A switch, in YAML's own words.
+    func truth() throws(Failure) -> Bool {
+        let text = try text()
+        switch text {
+        case "yes", "on", "true": return true
+        case "no", "off", "false": return false
+        default: throw failure("\(path) cannot be \"\(text)\": write yes or no")
+        }
     }
 }

@@ -9,6 +9,8 @@ public struct ControlClient: Sendable {
 
     /// A loaded server answers between two turns of its loops.
     private static let timeoutSeconds = 10
+    /// A change may have to open stores.
+    private static let changeSeconds = 90
     /// Thousands of sessions fit.
     private static let maximumResponseByteCount = 64 << 20
     private static let chunkByteCount = 64 << 10
@@ -49,7 +51,7 @@ public struct ControlClient: Sendable {
         try decode(try body(of: target, method: method), from: target)
     }
 
-    private func decode<Value: Decodable>(_ body: [UInt8], from target: String) throws(Failure) -> Value {
+    func decode<Value: Decodable>(_ body: [UInt8], from target: String) throws(Failure) -> Value {
         guard let value = JSON.decode(Value.self, from: body) else {
             throw .runTime("the server at \(path) answers \(target) in words of another version: update one of the two")
         }
@@ -60,7 +62,7 @@ public struct ControlClient: Sendable {
         try body(of: HTTPClientResponse(try exchange(method, target)), to: target)
     }
 
-    private func body(of response: HTTPClientResponse?, to target: String) throws(Failure) -> [UInt8] {
+    func body(of response: HTTPClientResponse?, to target: String) throws(Failure) -> [UInt8] {
         guard let response, response.isComplete else {
             throw .runTime("what listens at \(path) does not answer as a martlet server does: name another --control")
         }
@@ -71,16 +73,18 @@ public struct ControlClient: Sendable {
     }
 
     /// All bytes of the answer: the server closes after it.
-    private func exchange(_ method: String, _ target: String) throws(Failure) -> [UInt8] {
+    func exchange(_ method: String, _ target: String, body: [UInt8] = []) throws(Failure) -> [UInt8] {
         guard let address = UnixSocketAddress(path) else {
             throw .usage("--control \"\(path)\" is no path for a socket")
         }
         do throws(SystemError) {
             let socket = try LocalSocket(.stream)
-            try socket.setTimeout(seconds: Self.timeoutSeconds)
+            try socket.setTimeout(seconds: method == "GET" ? Self.timeoutSeconds : Self.changeSeconds)
             try socket.connect(to: address)
-            let head = "\(method) \(target) HTTP/1.1\r\nHost: martlet\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            try socket.send(Array(head.utf8))
+            let head =
+                "\(method) \(target) HTTP/1.1\r\nHost: martlet\r\nContent-Length: \(body.count)\r\n"
+                + "Connection: close\r\n\r\n"
+            try socket.send(Array(head.utf8) + body)
             var bytes: [UInt8] = []
             while bytes.count <= Self.maximumResponseByteCount {
                 let chunk = try socket.receive(limit: Self.chunkByteCount)

@@ -13,11 +13,12 @@ public struct ControlListeners: Sendable {
 
     /// Opens what was asked for; all or nothing.
     public static func start(
-        controlPath: String?, metrics: PortalAddress?, source: any StatusSource, diagnostics: Diagnostics
+        controlPath: String?, metrics: PortalAddress?, source: any StatusSource,
+        configuration: (any ConfigurationControl)? = nil, diagnostics: Diagnostics
     ) async throws(Failure) -> ControlListeners {
         var listeners = ControlListeners()
         do throws(Failure) {
-            if let controlPath { try await listeners.openControl(controlPath, source, diagnostics) }
+            if let controlPath { try await listeners.openControl(controlPath, source, configuration, diagnostics) }
             if let metrics { try await listeners.openMetrics(metrics, source, diagnostics) }
         } catch {
             await listeners.stop()
@@ -33,14 +34,17 @@ public struct ControlListeners: Sendable {
     }
 
     private mutating func openControl(
-        _ path: String, _ source: any StatusSource, _ diagnostics: Diagnostics
+        _ path: String, _ source: any StatusSource, _ configuration: (any ConfigurationControl)?,
+        _ diagnostics: Diagnostics
     ) async throws(Failure) {
         let socket = try ControlSocket.prepare(path)
         do {
             // The socket is never there for others, not for a moment either.
             let folder = try PrivateFolder(beside: path)
+            let routes =
+                ControlRoutes.control(source) + (configuration.map { ConfigurationRoutes.routes($0) } ?? [])
             let listener = try await HTTPListener.start(
-                path: folder.entryPath, routes: ControlRoutes.control(source), diagnostics: diagnostics)
+                path: folder.entryPath, routes: routes, diagnostics: diagnostics)
             control = (socket, listener)
             try folder.moveEntry(to: path, mode: ControlSocket.mode)
         } catch {

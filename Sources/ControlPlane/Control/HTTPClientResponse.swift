@@ -3,6 +3,7 @@
 /// An HTTP/1.1 response (RFC 9112) that ended with its connection, with a body in one piece.
 struct HTTPClientResponse: Equatable {
     static let okay = 200
+    static let badRequest = 400
     static let notFound = 404
 
     let statusCode: Int

@@ -10,8 +10,8 @@ final class HTTPListener: Sendable {
     private let server: HTTPServer
     private let task: Task<Void, Never>
 
-    /// Seconds for one answer.
-    private static let timeoutSeconds = 15.0
+    /// Seconds for one answer, which may have to wait for stores to be opened.
+    private static let timeoutSeconds = 75.0
 
     private enum Beginning: Sendable {
         case listening

@@ -80,7 +80,7 @@ public struct PortGroupChange: Equatable, Sendable {
     }
 
     /// Every byte but letters and digits as RFC 3986 writes it.
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         text.utf8.map { byte in
             let scalar = Unicode.Scalar(byte)
             guard byte < 0x80, scalar.properties.isAlphabetic || scalar.properties.numericType != nil else {

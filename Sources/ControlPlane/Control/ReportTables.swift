@@ -35,11 +35,14 @@ extension SessionReport {
     public static func table(_ sessions: [SessionReport]) -> String {
         guard !sessions.isEmpty else { return "No sessions.\n" }
         var table = TextTable(
-            headings: ["TSIH", "PEER", "COMMANDS", "DIGESTS", "RECEIVED", "SENT", "INITIATOR", "TARGET"])
+            headings: [
+                "TSIH", "PEER", "CONNECTIONS", "ERL", "COMMANDS", "DIGESTS", "RECEIVED", "SENT", "INITIATOR", "TARGET",
+            ])
         for each in sessions {
             let digests = (each.hasHeaderDigest ? ["header"] : []) + (each.hasDataDigest ? ["data"] : [])
             table.add([
-                "\(each.tsih)", each.peer ?? "-", "\(each.commands)",
+                "\(each.tsih)", each.peer ?? "-", "\(each.connections.count)", "\(each.errorRecoveryLevel)",
+                "\(each.commands)",
                 digests.isEmpty ? "none" : digests.joined(separator: "+"), "\(each.traffic.receivedBytes)",
                 "\(each.traffic.sentBytes)", each.initiator, each.target ?? "(discovery)",
             ])

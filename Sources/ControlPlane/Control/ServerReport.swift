@@ -99,6 +99,9 @@ public struct SessionReport: Codable, Equatable, Sendable {
     public var target: String?
     public var peer: String?
     public var local: String?
+    /// Where its connections come from, the first one's included.
+    public var connections: [String] = []
+    public var errorRecoveryLevel = 0
     public var hasHeaderDigest = false
     public var hasDataDigest = false
     /// Commands under way.
@@ -119,6 +122,8 @@ public struct SessionReport: Codable, Equatable, Sendable {
         target = snapshot.targetName
         peer = snapshot.peer?.description
         local = snapshot.local?.description
+        connections = snapshot.connections.map { $0.peer?.description ?? "unknown" }
+        errorRecoveryLevel = snapshot.errorRecoveryLevel
         hasHeaderDigest = snapshot.hasHeaderDigest
         hasDataDigest = snapshot.hasDataDigest
         commands = snapshot.commandCount

@@ -35,19 +35,35 @@ package final class ServerStatistics: Sendable {
 
     private let sampleInterval: Int
     /// By their numbers in samples.
-    private let units: [UnitNumber: UnitName]
+    private let units: Mutex<[UnitNumber: UnitName]>
+    /// Of all targets that there ever were: a position never means another.
+    private let targetNames: Mutex<[String]>
     private let state: Mutex<State>
     private let queue = DispatchQueue(label: "martlet-statistics", qos: .utility)
 
     /// `targetNames`: in the order of the server's targets. `now`: seconds of a monotonic clock, here and elsewhere.
     package init(sampleInterval: Int, targetNames: [String], units: [UnitName], now: Double) {
         self.sampleInterval = sampleInterval
+        self.targetNames = Mutex(targetNames)
+        self.units = Mutex(Self.numbered(units, targetNames))
+        state = Mutex(State(reset: Mark(seconds: now), call: Mark(seconds: now)))
+    }
+
+    /// The server has other targets and logical units from now on.
+    func follow(targetNames: [String], units: [UnitName]) {
+        let names = self.targetNames.withLock { names in
+            for name in targetNames where !names.contains(name) { names.append(name) }
+            return names
+        }
+        self.units.withLock { $0 = Self.numbered(units, names) }
+    }
+
+    private static func numbered(_ units: [UnitName], _ targetNames: [String]) -> [UnitNumber: UnitName] {
         let positions = Dictionary(targetNames.enumerated().map { ($1, UInt32($0)) }) { first, _ in first }
         let numbered = units.compactMap { unit in
             positions[unit.targetName].map { (UnitNumber(target: $0, lun: UInt32(unit.lun)), unit) }
         }
-        self.units = Dictionary(numbered) { first, _ in first }
-        state = Mutex(State(reset: Mark(seconds: now), call: Mark(seconds: now)))
+        return Dictionary(numbered) { first, _ in first }
     }
 
     /// `source` gives all samples that wait to its argument.
@@ -67,6 +83,7 @@ package final class ServerStatistics: Sendable {
         guard let source = state.source else { return }
         var latest: UnitNumber?
         var isOurs = false
+        let units = units.withLock { $0 }
         source { sample in
             state.sessions.record(sample, sample.session, now: now)
             let number = UnitNumber(target: sample.target, lun: sample.lun)
@@ -108,7 +125,7 @@ package final class ServerStatistics: Sendable {
         func activity(_ now: UnitCounters, _ reset: UnitCounters?, _ call: UnitCounters?) -> ActivityReport {
             ActivityReport(now.since(reset), rates: now.since(call), rateSeconds: report.rateSeconds)
         }
-        for (number, name) in units {
+        for (number, name) in units.withLock({ $0 }) {
             var each = LUNStatistics()
             each.target = name.targetName
             each.lun = name.lun

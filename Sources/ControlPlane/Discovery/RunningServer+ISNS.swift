@@ -3,6 +3,7 @@
 internal import EventLoop
 internal import Logging
 internal import Synchronization
+internal import Transport
 
 extension RunningServer {
     /// Begins to register with the name server that the configuration names, if it names one.
@@ -30,7 +31,8 @@ extension RunningServer {
                     bound: bound,
                     advertised: configuration.portals.indices.contains(index)
                         ? configuration.portals[index].advertise : nil,
-                    groupTag: configuration.portalGroupTag)
+                    groupTag: configuration.portals.indices.contains(index)
+                        ? configuration.portals[index].settings.portalGroupTag : PortalSettings.defaultPortalGroupTag)
             })
     }
 }

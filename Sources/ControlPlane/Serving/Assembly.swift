@@ -1,122 +1,156 @@
 // SPDX-License-Identifier: Apache-2.0
 
+internal import Dispatch
 internal import HandlerHost
 internal import Logging
+internal import Synchronization
 internal import TargetCore
 internal import Transport
 
-/// The devices and targets of a configuration, opened and put together. All or nothing.
-struct Assembly: Sendable {
-    let devices: [OpenDevice]
-    let targets: [SCSITarget]
-
-    static func build(
-        _ configuration: Configuration, registry: HandlerRegistry, state: StateFolder?, stopLimit: StopLimit,
-        logger: Logger
-    ) throws(Failure) -> Assembly {
-        let owners = Dictionary(
-            configuration.targets.flatMap { target in target.luns.values.map { ($0, target.name) } }
-        ) { first, _ in first }
-        for device in configuration.devices where owners[device.name] == nil {
-            logger.notice("\(device.origin): the device \(device.name) is no LUN of any target: it is not opened")
-        }
-        let asked = configuration.devices.filter { owners[$0.name] != nil }
-        let serials = try SerialNumbers.assign(asked, owners: owners, machine: Environment.machineIdentity)
-        let access = configuration.portGroups.options(
-            isAnyNamed: configuration.targets.contains { $0.portGroup != nil })
+/// The devices and targets that are served, opened and put together: at the start those of the configuration, all or
+/// nothing; then as live changes make them.
+final class Assembly: Sendable {
+    private struct State {
+        /// In the order in which they were opened.
         var devices: [OpenDevice] = []
-        do throws(Failure) {
-            for device in asked {
-                let handler = try handler(for: device, registry: registry)
-                let serial = serials[device.name] ?? ""
-                let store = try state?.store(serial: serial)
-                stopLimit.opens(device.origin, subtype: handler.subtype)
-                defer { stopLimit.hasOpened(device.origin) }
-                let opened = try OpenDevice.open(
-                    device, serial: serial, access: access, handler: handler, registry: registry, store: store,
-                    diagnostics: Log.diagnostics(logger))
-                stopLimit.watch(opened.device, device.origin)
-                if let tuples = opened.tuples { stopLimit.watch(tuples, device.origin) }
-                devices.append(opened)
-            }
-        } catch {
-            close(devices)
-            throw error
-        }
-        return Assembly(devices: devices, targets: targets(of: configuration, devices: devices))
+        var targets: [SCSITarget] = []
+        /// Closed, or about to be: a handler may come back to them as long as the process lives.
+        var retired: [OpenDevice] = []
+        var lastPortIdentifier: UInt16 = 0
     }
+
+    private let state = Mutex(State())
+    private let opener: DeviceOpener
+
+    private init(opener: DeviceOpener) { self.opener = opener }
+
+    static func build(_ configuration: Configuration, opener: DeviceOpener) throws(Failure) -> Assembly {
+        let used = configuration.usedDevices
+        for device in configuration.devices where !used.contains(device.name) {
+            opener.logger.notice(
+                "\(device.origin): the device \(device.name) is no LUN of any target: it is not opened")
+        }
+        let assembly = Assembly(opener: opener)
+        let devices = try opener.open(
+            configuration.devices.filter { used.contains($0.name) }, of: configuration, beside: [])
+        assembly.state.withLock { $0.devices = devices }
+        assembly.makeTargets(of: configuration)
+        return assembly
+    }
+
+    var devices: [OpenDevice] { state.withLock { $0.devices } }
+    var targets: [SCSITarget] { state.withLock { $0.targets } }
+
+    /// By device name.
+    var units: [String: LogicalUnit] { Dictionary(devices.map { ($0.name, $0.unit) }) { first, _ in first } }
 
     /// Drains, flushes and closes every device. Blocks.
-    func close() { Self.close(devices) }
-
-    private static func close(_ devices: [OpenDevice]) {
-        HandlerThreads.perform(
-            devices.map { each in
-                let close: @Sendable () -> Void = {
-                    // Filters stay in memory until the store is closed.
-                    each.filters?.close()
-                    each.device.close()
-                    each.tuples?.close()
-                }
-                return ("\(each.device.handler.subtype)-close", close)
-            })
-    }
+    func close() { DeviceOpener.close(devices) }
 
     /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.
     func release() {
         for each in devices { each.filters?.release() }
     }
 
-    private static func targets(of configuration: Configuration, devices: [OpenDevice]) -> [SCSITarget] {
-        let units = Dictionary(devices.map { ($0.name, $0.unit) }) { first, _ in first }
-        return configuration.targets.enumerated().map { index, target in
+    // MARK: Live changes
+
+    /// Opens the devices that `configuration` uses and that are not open. All or nothing; nobody sees them until
+    /// `follow`. Blocks.
+    func openMissing(_ configuration: Configuration) throws(Failure) -> [OpenDevice] {
+        let open = devices
+        let used = configuration.usedDevices.subtracting(open.map(\.name))
+        return try opener.open(configuration.devices.filter { used.contains($0.name) }, of: configuration, beside: open)
+    }
+
+    /// The targets and their maps become those of `configuration`. Sessions are to be told then, and after that
+    /// `retire` what nobody uses.
+    func follow(_ configuration: Configuration, opened: [OpenDevice]) {
+        state.withLock { $0.devices += opened }
+        let units = units
+        let wanted = Dictionary(configuration.targets.map { ($0.name, $0.access) }) { first, _ in first }
+        for target in targets {
+            guard let access = wanted[target.name] else {
+                target.replaceMap(.empty)
+                continue
+            }
+            Self.giveMaps(access, to: target, units: units)
+        }
+        state.withLock { state in state.targets.removeAll { wanted[$0.name] == nil } }
+        makeTargets(of: configuration)
+    }
+
+    /// Closes the devices that `configuration` does not use, each when no session has anything to do with it any more.
+    func retire(_ configuration: Configuration) -> [String] {
+        let used = configuration.usedDevices
+        let gone = state.withLock { state in
+            let gone = state.devices.filter { !used.contains($0.name) }
+            state.devices.removeAll { !used.contains($0.name) }
+            state.retired += gone
+            return gone
+        }
+        for device in gone {
+            let logger = opener.logger
+            device.unit.whenUnattached {
+                DispatchQueue.global(qos: .utility).async {
+                    device.filters?.release()
+                    DeviceOpener.close([device])
+                    logger.notice(
+                        "the device \(device.name) (\(device.backstore)) is closed: no target has it any more")
+                }
+            }
+        }
+        return gone.map(\.name)
+    }
+
+    // MARK: Targets
+
+    /// Those of `configuration` that are not there yet.
+    private func makeTargets(of configuration: Configuration) {
+        let units = units
+        state.withLock { state in
+            let known = Set(state.targets.map(\.name))
+            let fresh = configuration.targets.filter { !known.contains($0.name) }
             // RELATIVE TARGET PORT IDENTIFIER counts the ports of this server from 1, so that a logical unit in two
-            // targets knows its nexuses apart.
-            SCSITarget(
-                name: target.name, luns: target.luns.compactMapValues { units[$0] },
-                relativePortIdentifier: UInt16(clamping: index + 1),
-                portName: ISCSIServer.targetPortName(target.name, portalGroupTag: configuration.portalGroupTag),
-                portGroup: target.portGroup ?? Configuration.defaultPortGroup)
+            // targets knows its nexuses apart: first one of each target, then the further ones.
+            let first = state.lastPortIdentifier
+            let tags = configuration.portalGroupTags
+            for (index, target) in fresh.enumerated() {
+                let shown = tags.filter { target.access.isShown(atTag: $0) }
+                let ports = shown.enumerated().map { position, tag in
+                    let identifier = Int(first) + position * fresh.count + index + 1
+                    state.lastPortIdentifier = max(state.lastPortIdentifier, UInt16(clamping: identifier))
+                    return TargetPortDescription(
+                        relativeIdentifier: UInt16(clamping: identifier),
+                        name: ISCSIServer.targetPortName(target.name, portalGroupTag: tag),
+                        group: target.portGroup ?? Configuration.defaultPortGroup)
+                }
+                let made = SCSITarget(
+                    name: target.name, map: ServedTargets.map(of: target.access.luns, units: units), ports: ports)
+                Self.giveMaps(target.access, to: made, units: units)
+                state.targets.append(made)
+            }
         }
     }
 
-    private static func handler(
-        for device: Configuration.Device, registry: HandlerRegistry
-    ) throws(Failure) -> Handler {
-        let subtype = device.settings.subtype
-        if let handler = registry.handler(subtype: subtype) { return handler }
-        let found = registry.all.map(\.subtype)
-        let known = found.isEmpty ? "none was found" : "found: \(found.joined(separator: ", "))"
-        let near = NearestKey.find(subtype, among: found).map { "did you mean \($0)? " } ?? ""
-        throw Failure.usage(
-            "no handler for \"\(subtype)\" (\(known)): \(near)name its folder with --handler-path; martlet handlers "
-                + "tells why others were refused"
-        ).at(device.origin)
+    private static func giveMaps(_ access: TargetAccess, to target: SCSITarget, units: [String: LogicalUnit]) {
+        target.replaceMap(
+            ServedTargets.map(of: access.luns, units: units),
+            others: access.list.rules.compactMap { rule in
+                rule.luns.map { ServedTargets.map(of: $0, units: units) }
+            })
     }
 }
 
-/// Gives every device its UNIT SERIAL NUMBER: the one that the operator gave, or one that follows from its name.
-enum SerialNumbers {
-    /// By device name. `owners`: the first target that has the device.
-    static func assign(
-        _ devices: [Configuration.Device], owners: [String: String], machine: String
-    ) throws(Failure) -> [String: String] {
-        var serials: [String: String] = [:]
-        var holders: [String: Configuration.Device] = [:]
-        for device in devices {
-            let serial =
-                device.settings.serial
-                ?? DeviceIdentity.serial(
-                    targetName: owners[device.name] ?? "", deviceName: device.name, machine: machine)
-            if let other = holders[serial] {
-                throw Failure.usage(
-                    "the serial number \(serial) belongs to \(other.origin) already, and initiators would take the two "
-                        + "for one disk: give one of them another"
-                ).at(device.origin)
-            }
-            holders[serial] = device
-            serials[device.name] = serial
+extension Configuration {
+    /// Devices that somebody may see.
+    var usedDevices: Set<String> { targets.reduce(into: []) { $0.formUnion($1.access.devices) } }
+
+    /// Each once, in the order of the portals.
+    var portalGroupTags: [UInt16] {
+        var tags: [UInt16] = []
+        for portal in portals where !tags.contains(portal.settings.portalGroupTag) {
+            tags.append(portal.settings.portalGroupTag)
         }
-        return serials
+        return tags.isEmpty ? [PortalSettings.defaultPortalGroupTag] : tags
     }
 }

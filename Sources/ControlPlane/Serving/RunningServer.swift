@@ -19,54 +19,70 @@ final class RunningServer: StatusSource {
         let device: OpenDevice
     }
 
+    /// What a live change replaces.
+    struct Live: Sendable {
+        var configuration: Configuration
+        var policy: AccessPolicy
+        /// In the order of the targets, then of their numbers.
+        var luns: [LUN]
+    }
+
     /// As they were bound, with their real ports.
     let portals: [PortalAddress]
-    /// In the order of the targets, then of their numbers.
-    let luns: [LUN]
-    private let server: ISCSIServer
-    private let statistics: ServerStatistics
-    private let targetNames: [String]
+    let server: ISCSIServer
+    let statistics: ServerStatistics
+    let assembly: Assembly
+    /// What the server was told on its command line: a file that is applied takes the place of its `--config`.
+    let options: ServeOptions
+    let logger: Logger
+    let live: Mutex<Live>
+    /// One live change at a time.
+    let changes = DispatchQueue(label: "martlet-changes")
     private let startTime = Date()
     /// The registration with a name server; nil: none is configured.
     let nameService = Mutex<ISNSClient?>(nil)
 
+    var luns: [LUN] { live.withLock { $0.luns } }
+
     private init(
-        server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], targetNames: [String],
-        luns: [LUN]
+        server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], assembly: Assembly, live: Live,
+        options: ServeOptions, logger: Logger
     ) {
+        self.options = options
         self.server = server
         self.statistics = statistics
         self.portals = portals
-        self.targetNames = targetNames
-        self.luns = luns
+        self.assembly = assembly
+        self.live = Mutex(live)
+        self.logger = logger
     }
 
     static func start(
-        _ configuration: Configuration, assembly: Assembly, stopLimit: StopLimit, logger: Logger
+        _ configuration: Configuration, options: ServeOptions, assembly: Assembly,
+        authentication: AuthenticationPolicies, stopLimit: StopLimit, logger: Logger
     ) throws(Failure) -> RunningServer {
         let performance = configuration.performance
         var settings = ISCSIServerConfiguration(
-            portals: configuration.portals.map(\.listen),
+            portals: configuration.portals.map(\.settings),
             loopCount: performance.loopCount ?? Environment.processorCount)
         settings.poller = performance.poller
         settings.polling = performance.polling
         settings.placement = performance.placement
         settings.keptBufferCount = performance.bufferCount
-        settings.advertised = configuration.portals.map(\.advertise)
-        settings.portalGroupTag = configuration.portalGroupTag
         settings.taskManagementTimeoutMilliseconds = UInt64(configuration.abortSeconds) * 1000
         configuration.limits.apply(to: &settings)
         stopLimit.shorten(&settings.stopTimeoutMilliseconds)
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
         let statistics = ServerStatistics(
-            sampleInterval: settings.sampleInterval, targetNames: assembly.targets.map(\.name),
-            units: configuration.targets.flatMap { target in
-                target.luns.keys.map { UnitName(targetName: target.name, lun: $0) }
-            }, now: Environment.monotonicSeconds)
+            sampleInterval: settings.sampleInterval, targetNames: configuration.targets.map(\.name),
+            units: configuration.unitNames, now: Environment.monotonicSeconds)
         settings.whenSamplesWait = { [statistics] in statistics.samplesWait { Environment.monotonicSeconds } }
+        let policy = configuration.policy(authentication)
         let server = ISCSIServer(
-            configuration: settings, targets: assembly.targets, diagnostics: Log.diagnostics(logger))
+            configuration: settings,
+            served: ServedTargets(policy: policy, targets: assembly.targets, units: assembly.units),
+            diagnostics: Log.diagnostics(logger))
         statistics.attach { [weak server] body in server?.drainSamples(body) }
         let bound: [PortalAddress]
         do throws(ServerError) {
@@ -74,26 +90,32 @@ final class RunningServer: StatusSource {
         } catch {
             throw .runTime(error.description)
         }
-        // The loops take the completions of handlers that announce them by a descriptor: no thread in between.
-        for device in assembly.devices.map(\.device) {
+        watch(assembly.devices, server)
+        let luns = luns(configuration, assembly, portal: bound.first ?? Configuration.defaultPortal)
+        return RunningServer(
+            server: server, statistics: statistics, portals: bound, assembly: assembly,
+            live: Live(configuration: configuration, policy: policy, luns: luns), options: options,
+            logger: logger)
+    }
+
+    /// The loops take the completions of handlers that announce them by a descriptor: no thread in between.
+    static func watch(_ devices: [OpenDevice], _ server: ISCSIServer) {
+        for device in devices.map(\.device) {
             guard let descriptor = device.takeOverReaping() else { continue }
             server.watch(descriptor) { device.reap() }
         }
-        return RunningServer(
-            server: server, statistics: statistics, portals: bound, targetNames: configuration.targets.map(\.name),
-            luns: luns(configuration, assembly, portal: bound.first ?? Configuration.defaultPortal))
     }
 
     /// Ends all sessions and joins the loops. Blocks.
     func stop() { server.stop() }
 
-    private static func luns(
+    static func luns(
         _ configuration: Configuration, _ assembly: Assembly, portal: PortalAddress
     ) -> [LUN] {
         let devices = Dictionary(assembly.devices.map { ($0.name, $0) }) { first, _ in first }
         return configuration.targets.flatMap { target in
-            target.luns.sorted { $0.key < $1.key }.compactMap { number, name in
-                devices[name].map {
+            target.access.everyUnit.sorted { $0.key < $1.key }.compactMap { number, unit in
+                devices[unit.device].map {
                     let url = LUNAddress.url(
                         portal: portal, advertised: configuration.portals.first?.advertise, targetName: target.name,
                         lun: number)
@@ -112,7 +134,7 @@ final class RunningServer: StatusSource {
     }
 
     /// The loops answer from their own threads; a thread that may wait asks them.
-    private func snapshot() async -> ServerSnapshot {
+    func snapshot() async -> ServerSnapshot {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: self.server.snapshot()) }
         }
@@ -136,11 +158,8 @@ final class RunningServer: StatusSource {
         return changed
     }
 
-    /// Each once, however many LUNs lead to it, by name.
-    private var devices: [OpenDevice] {
-        let byName = Dictionary(luns.map { ($0.device.name, $0.device) }) { first, _ in first }
-        return byName.values.sorted { $0.name < $1.name }
-    }
+    /// By name.
+    private var devices: [OpenDevice] { assembly.devices.sorted { $0.name < $1.name } }
 
     func report() async -> ServerReport {
         let snapshot = await snapshot()
@@ -149,7 +168,7 @@ final class RunningServer: StatusSource {
         report.status.processorSeconds = Environment.processorSeconds
         report.status.processIdentifier = Environment.processIdentifier
         report.status.portals = portals.map(\.description)
-        report.status.targets = targetNames
+        report.status.targets = live.withLock { $0.configuration.targets.map(\.name) }
         report.status.isns = nameService.withLock { $0 }?.report
         report.luns = luns.map { LUNReport($0, counters: snapshot.units[$0.name]) }
         report.reservations = luns.map { lun in
@@ -179,5 +198,14 @@ extension LUNReport {
         let deviceHealth = lun.device.device.health
         health = deviceHealth.state.rawValue
         healthReason = deviceHealth.reason
+    }
+}
+
+extension Configuration {
+    /// All logical units that somebody may see.
+    var unitNames: [UnitName] {
+        targets.flatMap { target in
+            target.access.everyUnit.keys.map { UnitName(targetName: target.name, lun: $0) }
+        }
     }
 }

@@ -36,6 +36,8 @@ public enum Server {
     private static func serve(_ options: ServeOptions) async throws(Failure) {
         let logger = Logger(label: "martlet")
         let configuration = try options.configuration()
+        for warning in configuration.warnings { logger.warning("\(warning)") }
+        let authentication = try AuthenticationPolicies.load(configuration, logger: logger)
         let metrics = try options.metricsPortal()
         let folders = try HandlerSearchPath.folders(named: options.handlerPaths)
         let stopLimit = StopLimit(seconds: options.stopSeconds)
@@ -45,24 +47,29 @@ public enum Server {
 
         let registry = makeRegistry(configuration, options, logger)
         registry.scan(directories: folders)
-        let assembly = try Assembly.build(
-            configuration, registry: registry, state: state, stopLimit: stopLimit, logger: logger)
+        let opener = DeviceOpener(registry: registry, state: state, stopLimit: stopLimit, logger: logger)
+        let assembly = try Assembly.build(configuration, opener: opener)
         defer {
             assembly.close()
             ended.withLock { $0.append(assembly) }
         }
         let server = try RunningServer.start(
-            configuration, assembly: assembly, stopLimit: stopLimit, logger: logger)
+            configuration, options: options, assembly: assembly, authentication: authentication, stopLimit: stopLimit,
+            logger: logger)
         defer {
             assembly.release()
             server.stop()
         }
         let listeners = try await ControlListeners.start(
-            controlPath: options.controlPath, metrics: metrics, source: server, diagnostics: Log.diagnostics(logger))
-        announce(server, logger: logger)
+            controlPath: options.controlPath, metrics: metrics, source: server, configuration: server,
+            diagnostics: Log.diagnostics(logger))
+        announce(server, logger)
         server.register(configuration, logger: logger)
 
-        for await _ in events { break }
+        for await event in events {
+            if event == .stop { break }
+            await reload(server, logger)
+        }
 
         notify(logger) { notification throws(Failure) in try notification.stopping() }
         logger.notice("stopping: no new sessions; commands under way end first")
@@ -86,22 +93,29 @@ public enum Server {
                 seconds: options.trialSeconds, trusted: configuration.trustedHandlers, diagnostics: diagnostics))
     }
 
-    private static func announce(_ server: RunningServer, logger: Logger) {
-        warnOfExposure(server.portals, logger: logger)
+    /// SIGHUP: the file of `--config` is read and applied again.
+    private static func reload(_ server: RunningServer, _ logger: Logger) async {
+        guard let path = server.options.configurationPath else {
+            logger.notice("SIGHUP: there is no --config to be read again")
+            return
+        }
+        do throws(Failure) {
+            let report = try await server.reload()
+            let sessions = "\(report.changedSessions) session(s) see other LUNs, \(report.endedSessions) ended"
+            logger.notice("SIGHUP: \(path) is applied: \(report.steps.count) change(s), \(sessions)")
+        } catch {
+            logger.error("SIGHUP: nothing is changed: \(error)")
+        }
+    }
+
+    private static func announce(_ server: RunningServer, _ logger: Logger) {
+        for warning in server.exposureWarnings { logger.warning("\(warning)") }
         let lines = server.luns.map { "\($0.url)\n" }.joined()
         if !StandardOutput.write(lines) { logger.warning("nobody reads standard output: the URLs are not told") }
         logger.notice(
             "serving \(server.luns.count) LUN(s) at \(server.portals.map(\.description).joined(separator: ", "))")
         let status = "serving \(server.luns.count) LUN(s)"
         notify(logger) { notification throws(Failure) in try notification.ready(status: status) }
-    }
-
-    private static func warnOfExposure(_ portals: [PortalAddress], logger: Logger) {
-        let open = portals.filter { !$0.isLoopback }
-        guard !open.isEmpty else { return }
-        let names = open.map(\.description).joined(separator: ", ")
-        let risk = "there is no authentication: whoever reaches it can read and write every LUN"
-        logger.warning("portal \(names) can be reached from other machines, and \(risk)")
     }
 
     private static func notify(_ logger: Logger, _ body: (ServiceNotification) throws(Failure) -> Void) {
@@ -116,16 +130,16 @@ public enum Server {
     /// its child, sends it twice.
     private static let repetitionNanoseconds: UInt64 = 1_000_000_000
 
-    /// One event for the first SIGTERM or SIGINT. A later one ends the process at once.
+    /// One event for each SIGHUP and for the first SIGTERM or SIGINT. A later one ends the process at once.
     private static func stopEvents(
         _ stopLimit: StopLimit, _ logger: Logger
-    ) throws(Failure) -> AsyncStream<Void> {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+    ) throws(Failure) -> AsyncStream<Signals.Event> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Signals.Event.self)
         let firstStop = Mutex<UInt64?>(nil)
         try Signals.watch { event in
             switch event {
             case .reload:
-                logger.notice("SIGHUP: nothing is read again; to change a configuration, stop and start the server")
+                continuation.yield(.reload)
             case .stop:
                 let now = clinux_monotonic_nanoseconds()
                 let first = firstStop.withLock { first in
@@ -134,7 +148,7 @@ public enum Server {
                 }
                 if first == now {
                     stopLimit.begin(logger)
-                    continuation.yield()
+                    continuation.yield(.stop)
                 }
                 if now - first < repetitionNanoseconds { return }
                 StandardError.write("martlet: ended by a second signal: what was not flushed may be lost\n")

@@ -47,8 +47,8 @@ struct InquiryData {
         let copies = ThirdPartyCopy.isSupported(by: unit)
         var standard = Self.standard(unit.identity, .disk, isProtected: unit.isProtected)
         standard.supportsThirdPartyCopy = copies
-        standard.targetPortGroupSupport = unit.portGroups.options.support
-        standard.hasMultiplePorts = unit.portGroups.ports.count > 1
+        standard.targetPortGroupSupport = unit.ports.options.support
+        standard.hasMultiplePorts = unit.ports.all.count > 1
         standard.isRemovable = unit.options.isRemovable
         self.standard = standard
         var pages = VitalProductData(pages: [
@@ -84,12 +84,12 @@ struct InquiryData {
     /// Names of the unit, of the port that the command came through, and of the device behind both.
     static func designators(_ identity: LogicalUnitIdentity, _ unit: NexusUnit) -> [DesignationDescriptor] {
         let nexus = unit.nexus
-        let target = nexus.target
+        let port = nexus.targetPort
         let transport = nexus.protocolIdentifier
         var group: [DesignationDescriptor] = []
-        if unit.unit.portGroups.isReported {
+        if unit.unit.ports.isReported {
             group = [
-                DesignationDescriptor(.targetPortGroup(target.portGroup), of: .targetPort, protocol: transport)
+                DesignationDescriptor(.targetPortGroup(port.group), of: .targetPort, protocol: transport)
             ]
         }
         return [
@@ -97,16 +97,16 @@ struct InquiryData {
             DesignationDescriptor(
                 .t10VendorID(vendor: identity.vendor, specific: identity.serial), of: .logicalUnit),
             DesignationDescriptor(
-                .relativeTargetPort(target.relativePortIdentifier), of: .targetPort, protocol: transport),
+                .relativeTargetPort(port.relativeIdentifier), of: .targetPort, protocol: transport),
             DesignationDescriptor(.scsiNameString(nexus.targetPortName), of: .targetPort, protocol: transport),
-            DesignationDescriptor(.scsiNameString(target.name), of: .targetDevice, protocol: transport),
+            DesignationDescriptor(.scsiNameString(nexus.target.name), of: .targetDevice, protocol: transport),
         ] + group
     }
 
     /// Every target port that leads to the unit; that of the nexus by the name that its transport gave.
     private static func ports(_ nexus: NexusUnit) -> [SCSIPortDescription] {
-        nexus.unit.portGroups.ports.map { port in
-            let isOwn = port.relativeIdentifier == nexus.nexus.target.relativePortIdentifier
+        nexus.unit.ports.all.map { port in
+            let isOwn = port.relativeIdentifier == nexus.nexus.targetPort.relativeIdentifier
             let name = isOwn ? nexus.nexus.targetPortName : port.name
             return SCSIPortDescription(
                 relativeIdentifier: port.relativeIdentifier,

@@ -4,6 +4,9 @@ import SCSI
 
 /// MODE SENSE(6), (10) and MODE SELECT(6), (10) (SPC-4 6.11 to 6.14). The parameters are shared by all initiators, and
 /// can be saved where the unit has a place for that.
+///
+/// Write protection is about the medium (SBC-4 4.12), and so does not forbid MODE SELECT. But through a read-only view no
+/// parameter is changeable or savable: what everybody shares, SWP among it, is not for one who may only read.
 enum ModeCommands {
     static let rows = [
         sense("MODE SENSE(6)", .modeSense6, [0x08, 0xFF, 0xFF, 0xFF, 0x00]),
@@ -24,7 +27,7 @@ enum ModeCommands {
             name: name, opcode: opcode, usage: usage, data: .fromInitiator, reservation: .never,
             plan: { task, nexus throws(SenseData) in
                 let request = ModeSelectRequest(task.cdb)
-                try request.check(canSave: nexus.unit.durable.isAvailable)
+                try request.check(canSave: nexus.unit.durable.isAvailable && !nexus.isReadOnlyView)
                 return TransferPlan(fromInitiator: request.parameterListLength)
             },
             perform: select)
@@ -38,7 +41,8 @@ enum ModeCommands {
     private static func sense(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let unit = nexus.unit
         let data = ModeParameterData(
-            pages: pages(of: unit), blockDescriptor: medium(of: unit), isWriteProtected: unit.isWriteProtected,
+            pages: pages(of: unit, isReadOnlyView: nexus.isReadOnlyView), blockDescriptor: medium(of: unit),
+            isWriteProtected: nexus.isWriteProtected,
             supportsDPOAndFUA: unit.canForceUnitAccess)
         return try task.respond(checking: { writer throws(SenseData) in
             try data.write(ModeSenseRequest(task.cdb), to: &writer)
@@ -70,7 +74,7 @@ enum ModeCommands {
         let unit = nexus.unit
         let request = ModeSelectRequest(task.cdb)
         let list = try task.parameterList(request.parameterListLength)
-        var selected = pages(of: unit)
+        var selected = pages(of: unit, isReadOnlyView: nexus.isReadOnlyView)
         // Safe: a byte of an array has no padding, and the span does not outlive it.
         let hasChanged = try unsafe selected.select(
             list.span.bytes, isTenByte: request.isTenByte, medium: medium(of: unit))
@@ -110,7 +114,24 @@ enum ModeCommands {
         ModeBlockDescriptor(blockCount: unit.blockCount, blockByteCount: UInt32(unit.blockByteCount))
     }
 
-    static func pages(of unit: LogicalUnit) -> ModePages {
+    static func selects(_ cdb: CommandDescriptorBlock) -> Bool {
+        cdb.opcode == OperationCode.modeSelect6.rawValue || cdb.opcode == OperationCode.modeSelect10.rawValue
+    }
+
+    /// Sets WP in what a store has answered to MODE SENSE: the first `byteCount` bytes of the buffer.
+    static func showWriteProtected(_ task: SCSITask, byteCount: Int) {
+        let byte: Int
+        switch OperationCode(rawValue: task.cdb.opcode) {
+        case .modeSense6: byte = 2
+        case .modeSense10: byte = 3
+        default: return
+        }
+        // Safe: no more than the buffer's bytes are counted.
+        if byte < byteCount { unsafe task.buffer[byte] |= 0x80 }
+    }
+
+    static func pages(of unit: LogicalUnit, isReadOnlyView: Bool = false) -> ModePages {
+        let isChangeable = !isReadOnlyView
         var pages = ModePages(
             [.readWriteErrorRecovery, .caching, .perNexusTaskSets, .informationalExceptionsControl]
                 + unit.fixedModePages)
@@ -118,17 +139,18 @@ enum ModeCommands {
         pages.configure(.globalLoggingTargetSaveDisable, default: true, isChangeable: false)
         let modes = unit.modes
         pages.configure(
-            .writeCacheEnable, default: unit.isWriteCacheEnabledByDefault, isChangeable: unit.isWriteCacheChangeable)
+            .writeCacheEnable, default: unit.isWriteCacheEnabledByDefault,
+            isChangeable: isChangeable && unit.isWriteCacheChangeable)
         pages[.writeCacheEnable] = unit.isWriteCacheEnabled
         pages.configure(
             .applicationTagOwner, default: unit.protection?.isTagOwnedByInitiator ?? false, isChangeable: false)
-        pages.configure(.descriptorSense, default: false, isChangeable: true)
+        pages.configure(.descriptorSense, default: false, isChangeable: isChangeable)
         pages[.descriptorSense] = modes.usesDescriptorSense
-        pages.configure(.softwareWriteProtect, default: false, isChangeable: true)
+        pages.configure(.softwareWriteProtect, default: false, isChangeable: isChangeable)
         pages[.softwareWriteProtect] = modes.isSoftwareWriteProtected
-        pages.configure(.taskAbortedStatus, default: false, isChangeable: true)
+        pages.configure(.taskAbortedStatus, default: false, isChangeable: isChangeable)
         pages[.taskAbortedStatus] = modes.reportsTaskAborted
-        if unit.durable.isAvailable { pages.makeSavable(unit.durable.current.modePages ?? []) }
+        if unit.durable.isAvailable, isChangeable { pages.makeSavable(unit.durable.current.modePages ?? []) }
         return pages
     }
 }

@@ -119,7 +119,7 @@ enum PersistentReserveOutCommands {
         if list.persistsThroughPowerLoss, !unit.durable.isAvailable {
             throw .refused(.invalidFieldInParameterList(byte: flagsByte, bit: persistThroughPowerLossBit))
         }
-        let ports = list.isForAllTargetPorts ? unit.ports.reachable : [nexus.relativeTargetPort]
+        let ports = list.isForAllTargetPorts ? unit.ports.all.map(\.relativeIdentifier) : [nexus.relativeTargetPort]
         var asked = PersistentReservation.Registering(key: list.key, newKey: list.serviceActionKey)
         asked.ignoresKey = ignoresKey
         asked.throughOtherPorts = through(ports, nexus.initiatorPortName).filter { $0 != nexus }

@@ -2,7 +2,8 @@
 
 import SCSI
 
-/// REPORT LUNS (SPC-4 6.33): the same at every number, with or without a logical unit behind it.
+/// REPORT LUNS (SPC-4 6.33): the logical units that the I_T nexus sees, the same at every number, with or without one
+/// behind it.
 enum ReportLUNs {
     static let row = CommandDescriptor(
         name: "REPORT LUNS", opcode: .reportLUNs,
@@ -12,7 +13,7 @@ enum ReportLUNs {
             let report = try selectReport(task)
             // SPC-4 6.33: what the condition told of has been read.
             nexus.nexus.clearAttentions(.reportedLUNsDataHasChanged)
-            let numbers = nexus.nexus.target.logicalUnitNumbers.map { LogicalUnitNumber($0) }
+            let numbers = nexus.nexus.logicalUnitNumbers.map { LogicalUnitNumber($0) }
             return task.respond { ReportLUNsData(logicalUnits: numbers).write(report, to: &$0) }
         })
 
@@ -20,7 +21,7 @@ enum ReportLUNs {
     private static let allocationLengthByte = 6
     /// The list's header and one logical unit number.
     private static let minimumAllocationLength = 16
-    /// The header and every number that a target can have.
+    /// The header and every number that a nexus can see.
     private static let maximumByteCount = 8 + 8 * TargetLimits.logicalUnitCount
 
     @Sendable

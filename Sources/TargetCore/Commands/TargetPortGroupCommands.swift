@@ -9,7 +9,7 @@ enum TargetPortGroupCommands {
             name: "REPORT TARGET PORT GROUPS", opcode: .maintenanceIn,
             serviceAction: ServiceAction.MaintenanceIn.reportTargetPortGroups.rawValue,
             usage: [0xFF, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00], data: .toInitiator,
-            reservation: .duringPersistentReservation, isSupported: { $0.portGroups.isReported },
+            reservation: .duringPersistentReservation, isSupported: { $0.ports.isReported },
             plan: { task, _ throws(SenseData) in
                 _ = try format(task.cdb)
                 let allocationLength = task.cdb.uint32(at: lengthByte)
@@ -17,14 +17,14 @@ enum TargetPortGroupCommands {
             },
             perform: { task, nexus throws(SenseData) in
                 let format = try format(task.cdb)
-                let data = TargetPortGroupsData(groups: nexus.unit.portGroups.descriptors)
+                let data = TargetPortGroupsData(groups: nexus.unit.ports.descriptors)
                 return task.respond { data.write(format, to: &$0) }
             }),
         CommandDescriptor(
             name: "SET TARGET PORT GROUPS", opcode: .maintenanceOut,
             serviceAction: ServiceAction.MaintenanceOut.setTargetPortGroups.rawValue,
             usage: [0x1F, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00], data: .fromInitiator,
-            reservation: .never, isSupported: { $0.portGroups.canBeSet },
+            reservation: .never, isSupported: { $0.ports.canBeSet },
             plan: { task, _ throws(SenseData) in
                 let length = task.cdb.uint32(at: lengthByte)
                 guard length <= UInt32(TargetLimits.parameterListByteCount) else { throw .parameterListLengthError }
@@ -52,7 +52,7 @@ enum TargetPortGroupCommands {
         let bytes = try task.parameterList(Int(task.cdb.uint32(at: lengthByte)))
         // Safe: a byte of an array has no padding, and the span does not outlive it.
         let list = try unsafe SetTargetPortGroupsList(bytes.span.bytes)
-        let change = nexus.unit.portGroups.set(
+        let change = nexus.unit.ports.set(
             list.descriptors.map { ($0.group, $0.state) }, by: .setTargetPortGroups)
         switch change {
         case .made: nexus.unit.post(.asymmetricAccessStateChanged, except: nexus.attachment)

@@ -9,6 +9,21 @@ final class Initiator: SCSIClient {
         var immediateData = true
         var initialR2T = false
         var headerDigest = ISCSI_HEADER_DIGEST_NONE
+        var chap = CHAP()
+    }
+
+    /// What an initiator has for CHAP: MD5 is all that libiscsi knows.
+    struct CHAP {
+        var user: String?
+        var password = ""
+        /// Of the target: mutual CHAP.
+        var targetUser: String?
+        var targetPassword = ""
+
+        fileprivate func apply(to context: OpaquePointer) {
+            if let user { iscsi_set_initiator_username_pwd(context, user, password) }
+            if let targetUser { iscsi_set_target_username_pwd(context, targetUser, targetPassword) }
+        }
     }
 
     /// After this time a command counts as lost.
@@ -19,7 +34,7 @@ final class Initiator: SCSIClient {
 
     /// Connects, logs in and clears the unit attentions that wait for a new nexus.
     init(_ url: LogicalUnitURL, _ options: Options = Options()) throws {
-        context = try Self.makeContext(options.name)
+        context = try Self.makeContext(options.name, options.chap)
         lun = Int32(url.lun)
         iscsi_set_session_type(context, ISCSI_SESSION_NORMAL)
         iscsi_set_targetname(context, url.target)
@@ -27,8 +42,8 @@ final class Initiator: SCSIClient {
         iscsi_set_immediate_data(
             context, options.immediateData ? ISCSI_IMMEDIATE_DATA_YES : ISCSI_IMMEDIATE_DATA_NO)
         iscsi_set_initial_r2t(context, options.initialR2T ? ISCSI_INITIAL_R2T_YES : ISCSI_INITIAL_R2T_NO)
+        // The deinitializer runs for one that failed here, too: nothing is destroyed twice.
         guard iscsi_full_connect_sync(context, url.portal, lun) == 0 else {
-            defer { iscsi_destroy_context(context) }
             throw Self.failure("connect to \(url)", context)
         }
     }
@@ -63,14 +78,16 @@ final class Initiator: SCSIClient {
     }
 
     /// The targets that a discovery session at `portal` learns of: name to addresses.
-    static func discover(portal: String) throws -> [String: [String]] {
-        let context = try makeContext("iqn.2026-11.org.martlet:discoverer")
+    static func discover(
+        portal: String, name: String = "iqn.2026-11.org.martlet:discoverer", chap: CHAP = CHAP()
+    ) throws -> [String: [String]] {
+        let context = try makeContext(name, chap)
         defer { iscsi_destroy_context(context) }
         iscsi_set_session_type(context, ISCSI_SESSION_DISCOVERY)
         guard iscsi_connect_sync(context, portal) == 0, iscsi_login_sync(context) == 0,
-            let list = iscsi_discovery_sync(context)
+            case let list = iscsi_discovery_sync(context)
         else { throw failure("discovery at \(portal)", context) }
-        defer { iscsi_free_discovery_data(context, list) }
+        defer { if let list { iscsi_free_discovery_data(context, list) } }
         var targets: [String: [String]] = [:]
         var entry: UnsafeMutablePointer<iscsi_discovery_address>? = list
         while let target = entry?.pointee {
@@ -93,8 +110,9 @@ final class Initiator: SCSIClient {
         guard iscsi_service(context, Int32(entry.revents)) == 0 else { throw failure("service", context) }
     }
 
-    private static func makeContext(_ name: String) throws -> OpaquePointer {
+    private static func makeContext(_ name: String, _ chap: CHAP) throws -> OpaquePointer {
         guard let context = iscsi_create_context(name) else { throw HarnessError("iscsi_create_context") }
+        chap.apply(to: context)
         iscsi_set_timeout(context, timeoutSeconds)
         iscsi_set_noautoreconnect(context, 1)
         return context

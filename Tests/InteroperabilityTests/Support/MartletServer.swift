@@ -47,11 +47,16 @@ final class MartletServer {
         try self.init(arguments: ["--portal", portal] + options + units, unitCount: units.count + fileLUNCount)
     }
 
-    /// Serves what `configuration` (YAML) says, portals included, and returns when the URL of its one LUN is printed.
-    convenience init(configuration: String) throws {
+    /// Serves what `configuration` (YAML) says, portals included, and returns when the URLs of its LUNs are printed.
+    convenience init(configuration: String, unitCount: Int = 1) throws {
         let folder = try TemporaryFolder()
         let file = try folder.write(configuration.utf8, to: "martlet.yaml")
-        try self.init(arguments: ["--config", file], unitCount: 1)
+        try self.init(configurationPath: file, unitCount: unitCount)
+    }
+
+    /// The same for a file that is there already.
+    convenience init(configurationPath: String, options: [String] = [], unitCount: Int) throws {
+        try self.init(arguments: ["--config", configurationPath] + options, unitCount: unitCount)
     }
 
     private init(arguments: [String], unitCount: Int) throws {

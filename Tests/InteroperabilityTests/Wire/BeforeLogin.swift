@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestInitiator
 import Testing
 
 /// What a peer may send instead of a login.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestInitiator
 import Testing
 
 /// What an initiator may send, once logged in, that breaks RFC 7143 or SAM-5.

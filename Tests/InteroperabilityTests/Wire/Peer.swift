@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestInitiator
 
 /// An initiator that numbers its requests, and leaves to the test what it sends of them, in which order.
 final class Peer {

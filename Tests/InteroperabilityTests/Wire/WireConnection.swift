@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import TestInitiator
 
 /// A TCP connection over which a test says exactly the bytes that it wants to.
 final class WireConnection {
@@ -18,15 +19,15 @@ final class WireConnection {
     private let descriptor: Int32
     private var isOpen = true
 
-    /// `source`: an address of this machine that it is to come from.
-    init(host: String, port: UInt16, source: String? = nil) throws {
+    /// - Parameter local: a numeric address of this machine to come from; nil: as the kernel has it.
+    init(host: String, port: UInt16, from local: String? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw HarnessError("socket", errno: errno) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { throw HarnessError("\(host) is no address") }
-        if let source { try bind(to: source) }
+        if let local { try Self.bind(descriptor, to: local) }
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
@@ -44,20 +45,20 @@ final class WireConnection {
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
-    convenience init(_ url: LogicalUnitURL) throws {
-        try self.init(host: url.host, port: url.port)
+    convenience init(_ url: LogicalUnitURL, from local: String? = nil) throws {
+        try self.init(host: url.host, port: url.port, from: local)
     }
 
-    private func bind(to source: String) throws {
+    private static func bind(_ descriptor: Int32, to local: String) throws {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        guard inet_pton(AF_INET, source, &address.sin_addr) == 1 else { throw HarnessError("\(source) is no address") }
+        guard inet_pton(AF_INET, local, &address.sin_addr) == 1 else { throw HarnessError("\(local) is no address") }
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Foundation.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else { throw HarnessError("bind to \(source)", errno: errno) }
+        guard result == 0 else { throw HarnessError("bind to \(local)", errno: errno) }
     }
 
     deinit { close() }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestInitiator
 
 /// A normal session of this suite's own initiator: it can negotiate what libiscsi cannot, and it holds the target to
 /// the rules on bursts, sequence numbers and residuals, throwing `HarnessError` with the clause when one is broken.

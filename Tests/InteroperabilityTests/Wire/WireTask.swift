@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestInitiator
 
 /// One command under way in a `WireSession`: cuts its data as negotiated, and checks the target's half of the exchange.
 final class WireTask {
