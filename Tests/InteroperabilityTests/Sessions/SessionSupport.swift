@@ -15,7 +15,7 @@ enum SessionLayer {
     /// ErrorRecoveryLevel 1 and 2.
     static let hasRecovery = true
     /// An Asynchronous Message that asks for a logout before the server ends.
-    static let hasOrderlyEnd = false
+    static let hasOrderlyEnd = true
 }
 
 extension Trait where Self == ConditionTrait {
