@@ -111,6 +111,7 @@ struct SequenceRule: CustomTestStringConvertible {
         $0.initialR2T = true
         $0.immediateData = false
     }
+    private static let shortBurst: @Sendable (inout SessionOptions) -> Void = { $0.firstBurstLength = 1024 }
     private static let digests: @Sendable (inout SessionOptions) -> Void = {
         $0.headerDigest = "CRC32C"
         $0.dataDigest = "CRC32C"
@@ -163,10 +164,9 @@ struct SequenceRule: CustomTestStringConvertible {
             try $0.submit(.write(lba: 0, bytes).sending(.exactly(immediate: 0, dataOut: 512)))
             return nil
         },
-        SequenceRule(
-            "more than the first burst", .sense(incorrectAmountOfData),
-            options: { $0.firstBurstLength = 1024 }
-        ) { try $0.submit(.write(lba: 0, bytes).sending(.exactly(immediate: 512, dataOut: 2048))) },
+        SequenceRule("more than the first burst", .sense(incorrectAmountOfData), options: shortBurst) {
+            try $0.submit(.write(lba: 0, bytes).sending(.exactly(immediate: 512, dataOut: 2048)))
+        },
         SequenceRule(
             "more immediate data than the command has", .rejected([protocolError, invalidField]),
             command(.write(lba: 0, bytes), awaited: false) { $0.expectedLength = 512 }),

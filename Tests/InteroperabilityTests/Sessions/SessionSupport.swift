@@ -14,8 +14,10 @@ enum SessionLayer {
     static let hasSeveralConnections = true
     /// ErrorRecoveryLevel 1 and 2.
     static let hasRecovery = true
+    /// A session whose connection failed, came back under its CID and failed again is forgotten when its time is over.
+    static let forgetsAfterSecondFailure = false
     /// An Asynchronous Message that asks for a logout before the server ends.
-    static let hasOrderlyEnd = false
+    static let hasOrderlyEnd = true
 }
 
 extension Trait where Self == ConditionTrait {
