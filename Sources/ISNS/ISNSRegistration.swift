@@ -25,6 +25,8 @@ public struct ISNSRegistration: Equatable, Sendable {
     /// Names of targets, in order. The first of them is the Source of all requests.
     public var targets: [String]
     public var portals: [ISNSPortal]
+    /// Portal groups of the targets that are not on all portals.
+    public var portalGroupTags: [String: Set<UInt16>]
     /// Seconds; asked for, the server may grant another (RFC 4171 6.2.6).
     public var periodSeconds: UInt32
     /// Ask for State Change Notifications.
@@ -33,12 +35,13 @@ public struct ISNSRegistration: Equatable, Sendable {
     public var inquirySeconds: UInt32?
 
     public init(
-        entity: String, targets: [String], portals: [ISNSPortal], periodSeconds: UInt32 = 300,
-        wantsChanges: Bool = true, inquirySeconds: UInt32? = nil
+        entity: String, targets: [String], portals: [ISNSPortal], portalGroupTags: [String: Set<UInt16>] = [:],
+        periodSeconds: UInt32 = 300, wantsChanges: Bool = true, inquirySeconds: UInt32? = nil
     ) {
         self.entity = entity
         self.targets = targets
         self.portals = portals
+        self.portalGroupTags = portalGroupTags
         self.periodSeconds = periodSeconds
         self.wantsChanges = wantsChanges
         self.inquirySeconds = inquirySeconds
@@ -69,7 +72,7 @@ public struct ISNSRegistration: Equatable, Sendable {
         for target in targets {
             attributes.append(ISNSAttribute(tag: ISNSTag.iscsiName, text: target))
             attributes.append(ISNSAttribute(tag: ISNSTag.iscsiNodeType, number: Self.targetNode))
-            attributes += portalGroupAttributes
+            attributes += portalGroupAttributes(target)
         }
         return .request(.devAttrReg, transaction: transaction, flags: replaces ? .replace : [], attributes)
     }
@@ -88,10 +91,17 @@ public struct ISNSRegistration: Equatable, Sendable {
         return attributes
     }
 
-    /// Of one target: each tag, followed by the portals that have it.
-    private var portalGroupAttributes: [ISNSAttribute] {
-        Set(portals.map(\.groupTag)).sorted().flatMap { tag in
-            [ISNSAttribute(tag: ISNSTag.portalGroupTag, number: UInt32(tag))]
+    /// Of one target: each tag, followed by the portals that have it. Portals on which the target is not have no tag
+    /// (a zero-length one): otherwise they would be its portals with the tag 1.
+    private func portalGroupAttributes(_ target: String) -> [ISNSAttribute] {
+        let shown = portalGroupTags[target]
+        return Set(portals.map(\.groupTag)).sorted().flatMap { tag in
+            let isShown = shown?.contains(tag) ?? true
+            return [
+                isShown
+                    ? ISNSAttribute(tag: ISNSTag.portalGroupTag, number: UInt32(tag))
+                    : ISNSAttribute(tag: ISNSTag.portalGroupTag)
+            ]
                 + portals.filter { $0.groupTag == tag }.flatMap { portal in
                     [
                         ISNSAttribute(tag: ISNSTag.portalGroupAddress, value: portal.address),

@@ -74,7 +74,7 @@ struct ConfigurationFileTests {
         (device + "target: {}\n", "m.yaml:2: unknown key \"target\": did you mean targets?"),
         (
             device + "\n\nlisteners: []\n",
-            "m.yaml:4: unknown key \"listeners\": known here: portals, devices, targets, discovery, discovery-auth, default, alua, port-groups, performance, trusted-handlers"
+            "m.yaml:4: unknown key \"listeners\": known here: portals, devices, targets, discovery, discovery-auth, default, alua, port-groups, performance, trusted-handlers, isns, limits"
         ),
         (
             "devices:\n  d:\n    backstore: ram/1M\n    blocksize: 512\n",

@@ -44,7 +44,7 @@ final class ScriptedISNSServer: Sendable {
         /// Whether all of it went out.
         @discardableResult
         func send(_ bytes: [UInt8]) -> Bool {
-            Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count
+            Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         }
 
         /// The next message; nil at the end.

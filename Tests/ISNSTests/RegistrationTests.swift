@@ -34,6 +34,16 @@ struct ISNSRegistrationTests {
         #expect(Self.registration.registerRequest(transaction: 5, replaces: false).flags == .client)
     }
 
+    @Test("A target that is not on all portals has no tag for the others")
+    func hiddenTarget() throws {
+        var registration = Self.registration
+        registration.portalGroupTags = ["iqn.b": [2]]
+        let message = registration.registerRequest(transaction: 5, replaces: true)
+        let tags = try ISNSAttribute.list(message.payload[...]).filter { $0.tag == ISNSTag.portalGroupTag }
+        #expect(tags.map(\.number) == [1, 2, nil, 2])
+        #expect(tags[2].value.isEmpty)
+    }
+
     @Test("Entity Status Inquiries are asked for only with an interval")
     func inquiries() throws {
         var registration = Self.registration

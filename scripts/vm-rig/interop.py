@@ -33,7 +33,7 @@ BEGIN = "<!-- make interop writes from here -->"
 END = "<!-- to here -->"
 
 # CHAP's algorithms, as open-iscsi names them; each is tried one-way and mutual. Empty: the server has none.
-CHAP_ALGORITHMS = []
+CHAP_ALGORITHMS = ["MD5", "SHA1", "SHA256", "SHA3-256"]
 CHAP_USERS = {"user": ("guest", "a secret for guest"), "mutual": ("martlet", "a secret of martlet")}
 
 WORDS = {

@@ -28,6 +28,8 @@ package struct ConfigurationPlan {
         if old.portals.map(\.settings) != new.portals.map(\.settings) { fix("portals (listen, advertise, tag)") }
         if old.performance != new.performance { fix("performance") }
         if old.portGroups != new.portGroups { fix("alua and port-groups") }
+        if old.limits != new.limits { fix("limits") }
+        if old.isns != new.isns { fix("isns") }
         if old.trustedHandlers != new.trustedHandlers { fix("trusted-handlers") }
         for (index, pair) in zip(old.portals, new.portals).enumerated()
         where pair.0.redirection != pair.1.redirection {

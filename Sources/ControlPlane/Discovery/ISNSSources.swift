@@ -21,9 +21,12 @@ package struct ISNSSources: Equatable, Sendable {
 
     package var targets: [String]
     package var portals: [Portal]
+    /// Portal groups of the targets that are not on all portals.
+    package var portalGroupTags: [String: Set<UInt16>]
 
-    package init(targets: [String], portals: [Portal]) {
+    package init(targets: [String], portals: [Portal], portalGroupTags: [String: Set<UInt16>] = [:]) {
         self.targets = targets
+        self.portalGroupTags = portalGroupTags
         self.portals = portals
     }
 
@@ -58,7 +61,8 @@ package struct ISNSSources: Equatable, Sendable {
                 notificationPort: isReachable ? listener?.port : nil)
         }
         return ISNSRegistration(
-            entity: entity, targets: targets, portals: portals, periodSeconds: settings.periodSeconds,
-            wantsChanges: settings.wantsChanges, inquirySeconds: settings.inquirySeconds)
+            entity: entity, targets: targets, portals: portals, portalGroupTags: portalGroupTags,
+            periodSeconds: settings.periodSeconds, wantsChanges: settings.wantsChanges,
+            inquirySeconds: settings.inquirySeconds)
     }
 }

@@ -33,6 +33,11 @@ extension RunningServer {
                         ? configuration.portals[index].advertise : nil,
                     groupTag: configuration.portals.indices.contains(index)
                         ? configuration.portals[index].settings.portalGroupTag : PortalSettings.defaultPortalGroupTag)
-            })
+            },
+            portalGroupTags: Dictionary(
+                configuration.targets.filter { !$0.access.portalGroupTags.isEmpty }.map {
+                    ($0.name, $0.access.portalGroupTags)
+                }
+            ) { first, _ in first })
     }
 }

@@ -89,6 +89,7 @@ extension RunningServer: ConfigurationControl {
         _ = assembly.retire(configuration)
         let luns = Self.luns(configuration, assembly, portal: portals.first ?? Configuration.defaultPortal)
         live.withLock { $0 = Live(configuration: configuration, policy: policy, luns: luns) }
+        registerAgain(configuration)
         for step in report.steps { logger.notice("changed: \(step)") }
         for warning in exposureWarnings { logger.warning("\(warning)") }
         return report

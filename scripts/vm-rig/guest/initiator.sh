@@ -139,6 +139,8 @@ file_system() { # file_system DEVICE
     mkfs.ext4 -q -F "$1" && mount "$1" /mnt && verified /mnt/data fs && umount /mnt && e2fsck -f -n "$1"
 }
 
+has_lost_sessions() { grep -qv LOGGED_IN /sys/class/iscsi_session/session*/state; }
+
 # The server is killed and started again while fio writes; then everything is read again and compared.
 killed() { # killed DEVICE
     local begin
@@ -148,8 +150,7 @@ killed() { # killed DEVICE
     sleep 3
     begin=$(cut -d' ' -f1 /proc/uptime)
     echo "@@ host restart"
-    wait_for "$replacement" '! iscsiadm -m session -P 1 | grep -q "iSCSI Session State: LOGGED_IN"' || return
-    wait_for "$replacement" '! iscsiadm -m session -P 1 | grep "Session State:" | grep -v LOGGED_IN | grep -q .' || return
+    wait_for 60 has_lost_sessions && wait_for "$replacement" '! has_lost_sessions' || return
     note="sessions were back after $(awk -v a="$begin" '{ printf "%.1f", $1 - a }' /proc/uptime) s"
     wait $fio || { cat /tmp/fio.out; return 1; }
     umount /mnt && e2fsck -f -n "$1"
