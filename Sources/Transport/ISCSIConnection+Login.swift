@@ -128,8 +128,7 @@ extension ISCSIConnection {
 
     private func finishLogin(_ outcome: LoginOutcome, handle: SessionHandle, name: SessionName) {
         guard let targets = targetDirectory,
-            let grant = targets.served.grant(
-                targets.visitor(outcome.initiatorName), targetName: name.targetName)
+            let grant = targets.grant(outcome, targetName: name.targetName)
         else {
             context.server.directory.release(name, handle)
             return refuse(.targetRemoved)
@@ -220,12 +219,17 @@ extension ISCSIConnection {
         session.whenSettled(cid: outcome.cid) { [self] in
             guard joining === session, phase == .establishing else { return }
             joining = nil
-            session.endJoin(self, failed: session.isEnding)
+            // A session that was without a connection when rules changed has not heard of it.
+            let mayJoin = session.isEnding || catchUp(outcome)
+            session.endJoin(self, failed: session.isEnding || !mayJoin)
+            guard mayJoin else { return }
             guard !session.isEnding else { return refuse(.sessionDoesNotExist) }
+            let grant = targetDirectory?.grant(outcome, targetName: session.name.targetName)
             order = session.order
             beginFullFeaturePhase(
                 outcome, tsih: session.handle.tsih, sessionParameters: session.parameters, window: window)
             session.add(self)
+            if let grant, grant.view != session.view { session.change(to: grant) }
             loggedIn(outcome, "to \(session.name.targetName), connection \(outcome.cid) of its session")
         }
     }

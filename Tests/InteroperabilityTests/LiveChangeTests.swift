@@ -204,30 +204,28 @@ extension Interoperability {
             _ = try alice.read(lba: 0, blockCount: 8)
             try server.write(Self.configuration(aliceLUNs: "{0: d0}"))
             server.martlet.send(SIGHUP)
-            try waitForLog("is applied: 1 change(s), 1 session(s) see other LUNs, 0 ended")
+            try waitForLog("is applied: 2 change(s), 1 session(s) see other LUNs, 0 ended")
             #expect(try alice.perform(Command(cdb: CDB.testUnitReady)).sense == Self.lunsChanged)
             try server.martlet.stop()
         }
 
-        @Test("A LUN grows while it is served, and does not shrink")
-        func resize() throws {
-            let folder = try TemporaryFolder()
-            let configuration = """
-                portals: [{listen: "127.0.0.1:0"}]
-                devices: {d: {backstore: "file/\(folder.file("d.img"))", size: 4M}}
-                targets: {"\(Self.target)": {luns: {0: d}}}
-                """
-            let server = try AccessServer(configuration, unitCount: 1)
-            let initiator = try Initiator(server.url)
-            try server.demand(["lun", "resize", Self.target, "0", "6M"])
-            // CAPACITY DATA HAS CHANGED
-            #expect(
-                try initiator.perform(Command(cdb: CDB.testUnitReady)).sense
-                    == Outcome.Sense(key: 6, additional: 0x2A09))
-            #expect(try initiator.capacity().lastBlock == 6 << 11 - 1)
-            let refused = try server.run(["lun", "resize", Self.target, "0", "2M"])
-            #expect(refused.ending == .exit(2) && refused.error.contains("would cut off data"), "\(refused.summary)")
-            #expect(try server.apply(configuration.replacing("4M", with: "6M")).output == "Nothing changes.\n")
+        @Test("lun says what cannot be done, and does nothing then")
+        func wrongLUNs() throws {
+            let server = try AccessServer(Self.configuration(), unitCount: 2)
+            for (verb, sentence) in [
+                (["resize", Self.target, "0", "8M"], "the handler ram cannot change a store's size"),
+                (["resize", Self.target, "0", "2M"], "would cut off data: only larger sizes are set"),
+                (["resize", Self.target, "9", "8M"], "there is no LUN 9 there: there are 0, 1"),
+                (["add", Self.target, "0", "d1"], "LUN 0 is d0 already"),
+                (["add", "\(Self.target)x", "5", "d1"], "did you mean \(Self.target)?"),
+                (["remove", Self.target, "0"], "LUN 0 is the only one"),
+                (["set", Self.target, "0"], "Say --device, --readonly or --no-readonly."),
+                (["set", Self.target, "16384", "--readonly"], "there is no LUN 16384"),
+            ] {
+                let result = try server.run(["lun"] + verb)
+                #expect(!result.succeeded && result.error.contains(sentence), "\(sentence): \(result.summary)")
+            }
+            #expect(try server.run(["apply", server.configurationPath]).output == "Nothing changes.\n")
             try server.martlet.stop()
         }
     }

@@ -92,6 +92,13 @@ struct TargetDirectory: LoginDirectory {
     }
 }
 
+extension TargetDirectory {
+    /// What the session of a login that has ended well may use.
+    func grant(_ outcome: LoginOutcome, targetName: String) -> AccessGrant? {
+        served.grant(visitor(outcome.initiatorName), targetName: targetName)
+    }
+}
+
 extension ServerState {
     func visitor(_ initiatorName: String, peer: PortalAddress?, portal: PortalIndex) -> Visitor {
         Visitor(
