@@ -69,7 +69,7 @@ extension ITNexus {
 
     /// Every logical unit that the nexus sees of the target, and what this nexus asked of numbers without one.
     private func resetTarget(_ attention: UnitAttention, completion: @escaping () -> Void) {
-        abort(.all, of: [absentUnit]) { [self] in
+        abort(.all, of: departing + [absentUnit]) { [self] in
             reset(units.compactMap { $0?.unit }, attention, completion: completion)
         }
     }
@@ -118,7 +118,7 @@ extension ITNexus {
     private func resetNexus(completion: @escaping () -> Void) {
         let all = presentUnits
         for unit in all { unit.attentions.post(.iTNexusLoss) }
-        abort(.all, of: all + [absentUnit]) {
+        abort(.all, of: all + departing + [absentUnit]) {
             for unit in all {
                 if let attachment = unit.attachment {
                     unit.unit.reservations.releaseReserve(of: attachment)

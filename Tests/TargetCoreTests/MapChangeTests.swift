@@ -123,6 +123,24 @@ struct MapChangeTests {
         #expect(isReset && change.count == 1)
     }
 
+    @Test(
+        "So do the resets of the nexus itself",
+        arguments: [.iTNexusReset, .targetWarmReset, .targetColdReset] as [TaskManagementFunction])
+    func ownResetWaits(function: TaskManagementFunction) {
+        let rig = MapRig()
+        let a = rig.initiator([0: 0, 1: 1])
+        rig.devices[0].ending = .deferred
+        a.start(CDB.write10(3, 1), Self.block)
+        let change = rig.change(a, to: [1: 1])
+        var isReset = false
+        a.nexus.perform(function, lun: .lun[1], tag: 0) { _ in isReset = true }
+        a.loop.turn()
+        #expect(!isReset)
+        rig.devices[0].completeAll()
+        a.loop.turn()
+        #expect(isReset && change.count == 1)
+    }
+
     @Test("COMPARE AND WRITE of another nexus waits for a write that is still under way of a unit that is gone")
     func atomicWaits() {
         let rig = MapRig()
