@@ -7,8 +7,8 @@
 /// * COMPARE AND WRITE counts its lane's block from n to n + 1. A command that was lost leaves the counter behind, and
 ///   every later one of its lane fails with MISCOMPARE; one that is done a second time fails with MISCOMPARE itself.
 /// * WRITE puts its number over the whole of its lane's slot of several blocks. One that was lost leaves a number that
-///   is too old, and so does one that is done again after its successor had been told GOOD; one that was done in part
-///   leaves two numbers.
+///   is too old, unless its successor covers it; so does one that is done again after its successor; one that was
+///   done in part leaves two numbers. The counts of the unit's log (below) find what the slots do not show.
 ///
 /// All are ORDERED. Run deeply at level 2, each lane has many commands under way at once on different connections, and
 /// they succeed only in the order of CmdSN. Below level 2 a command whose fate is unknown is issued again: then each
@@ -94,14 +94,19 @@ package struct CountingLedger {
 
     /// What is wrong on the medium.
     package func faults(onMediumOf session: InitiatorSession) throws -> [String] {
+        try faults { try session.perform($0) }
+    }
+
+    /// What is wrong on the medium, as `perform` reads it.
+    package func faults(_ perform: (InitiatorCommand) throws -> CommandOutcome) throws -> [String] {
         var faults: [String] = []
         let last = first + UInt64(rounds)
         for lane in 0..<laneCount {
-            let counter = try session.perform(.read(lba: counterLBA(lane), blockCount: 1)).data
+            let counter = try perform(.read(lba: counterLBA(lane), blockCount: 1)).data
             if counter != Self.block(lane: lane, count: last) {
                 faults.append("lane \(lane) counts \(counter.bigEndian(at: 16, count: 8)), not \(last)")
             }
-            let slot = try session.perform(.read(lba: slotLBA(lane), blockCount: slotBlockCount)).data
+            let slot = try perform(.read(lba: slotLBA(lane), blockCount: slotBlockCount)).data
             if slot != self.slot(lane, last) {
                 let counts = (0..<slotBlockCount).map { slot.bigEndian(at: $0 * 512 + 16, count: 8) }
                 faults.append("the slot of lane \(lane) holds \(counts), not \(last)")

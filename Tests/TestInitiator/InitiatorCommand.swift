@@ -104,6 +104,13 @@ package struct CommandOutcome: Equatable, Sendable {
     package var residual = 0
     package var bidirectionalReadResidual = 0
 
+    package init(response: UInt8 = 0, status: UInt8, data: [UInt8] = [], sense: [UInt8] = []) {
+        self.response = response
+        self.status = status
+        self.data = data
+        self.sense = sense
+    }
+
     package var isGood: Bool { response == 0 && status == Self.good }
 
     /// Sense key, additional sense code and qualifier as one number of 20 bits: 5_2400h is INVALID FIELD IN CDB.

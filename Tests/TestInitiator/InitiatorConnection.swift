@@ -27,6 +27,8 @@ package final class InitiatorConnection {
     package let cid: UInt16
     package let stream: PDUStream
     package internal(set) var state = State.loggedIn
+    /// A logout for recovery of it has succeeded.
+    var isRemoved = false
     /// The next StatSN that did not come: what is acknowledged.
     package internal(set) var expStatSN: UInt32
     /// Bytes of the longest data segment that the target takes here.

@@ -9,9 +9,7 @@ extension InitiatorSession {
         try checkShape(pdu)
         try enterCommandNumbers(pdu, connection)
         if Self.usesStatSN(pdu) {
-            let order = try connection.enter(
-                statSN: pdu.statSN, errorRecoveryLevel: negotiated.errorRecoveryLevel)
-            if asksAgain, !connection.missingStatSNs.isEmpty { try askForStatus(connection) }
+            let order = try enterStatus(pdu, connection)
             // A status that came before may come again with data that did not.
             if order == .duplicate && pdu.opcode != WirePDU.Opcode.dataIn { return }
         } else if pdu.opcode == WirePDU.Opcode.r2t || pdu.opcode == WirePDU.Opcode.nopIn {
@@ -32,7 +30,33 @@ extension InitiatorSession {
         case WirePDU.Opcode.reject: try receive(reject: pdu, connection)
         default: throw InitiatorFailure.violation("a PDU that no target sends now", pdu)
         }
+        try acknowledgeEnd(of: pdu, connection)
         if asksAgain { try askForData(of: pdu, connection) }
+    }
+
+    /// Enters the StatSN of a PDU. That of a command whose data are not all here waits: its acknowledgement would tell the
+    /// target that nothing of the command will be asked for again.
+    private func enterStatus(
+        _ pdu: WirePDU, _ connection: InitiatorConnection
+    ) throws -> InitiatorConnection.StatusOrder {
+        let isOfCommand = pdu.opcode == WirePDU.Opcode.scsiResponse || pdu.opcode == WirePDU.Opcode.dataIn
+        if isOfCommand, negotiated.errorRecoveryLevel > 0, let task = tasks[pdu.initiatorTaskTag], !task.isEnded,
+            task.cid == connection.cid
+        {
+            task.statSN = pdu.statSN
+            connection.askedStatSNs.insert(pdu.statSN)
+            return .new
+        }
+        let order = try connection.enter(statSN: pdu.statSN, errorRecoveryLevel: negotiated.errorRecoveryLevel)
+        if asksAgain, !connection.missingStatSNs.isEmpty { try askForStatus(connection) }
+        return order
+    }
+
+    private func acknowledgeEnd(of pdu: WirePDU, _ connection: InitiatorConnection) throws {
+        guard let task = tasks[pdu.initiatorTaskTag], task.isEnded, let statSN = task.statSN else { return }
+        task.statSN = nil
+        _ = try connection.enter(statSN: statSN, errorRecoveryLevel: negotiated.errorRecoveryLevel)
+        if asksAgain, !connection.missingStatSNs.isEmpty { try askForStatus(connection) }
     }
 
     /// Header whole, data not: nothing of it counts, and what its header says can be asked for again.

@@ -30,27 +30,32 @@ extension InitiatorSession {
 
     /// Goes on with the tasks of a connection that failed: on another connection after a logout for recovery, or on a
     /// connection that takes its CID when `onto` is that CID. Every task is reassigned; commands that never arrived are
-    /// sent again.
-    package func recover(_ cid: UInt16, onto other: UInt16) throws {
+    /// sent again. Returns how many of each.
+    @discardableResult
+    package func recover(_ cid: UInt16, onto other: UInt16) throws -> (reassigned: Int, retried: Int) {
         if other == cid {
             try addConnection(cid: cid)
-        } else {
+        } else if connections[cid]?.isRemoved != true {
             let answer = try logout(.removeConnectionForRecovery, about: cid, on: other)
             guard answer.response == 0 else {
                 throw InitiatorFailure.violation("a logout for recovery was answered with \(answer.response)")
             }
+            connections[cid]?.isRemoved = true
             // Time2Wait is the least time before tasks are reassigned (RFC 7143 11.15.3).
             try drain(milliseconds: answer.time2WaitSeconds * 1000)
         }
-        try resume(tasks(of: cid), on: other)
+        return try resume(tasks(of: cid), on: other)
     }
 
     /// Reassigns or sends again, in the order of CmdSN.
-    package func resume(_ tasks: [InitiatorTask], on cid: UInt16) throws {
+    package func resume(_ tasks: [InitiatorTask], on cid: UInt16) throws -> (reassigned: Int, retried: Int) {
+        var counts = (reassigned: 0, retried: 0)
         for task in tasks {
             if !task.command.isImmediate, Int32(bitPattern: task.cmdSN &- expCmdSN) >= 0 {
+                counts.retried += 1
                 try retry(task, on: cid)
             } else {
+                counts.reassigned += 1
                 let response = try reassign(task, to: cid)
                 guard response == 0 else {
                     throw InitiatorFailure.violation(
@@ -59,6 +64,7 @@ extension InitiatorSession {
                 }
             }
         }
+        return counts
     }
 
     /// TASK REASSIGN (RFC 7143 11.5.1): the task is allegiant to `cid` from now on. Returns the response code.
@@ -73,8 +79,11 @@ extension InitiatorSession {
             // What was not acknowledged comes again, from here on (RFC 7143 11.5.6).
             task.forgetData(from: next)
         } else {
-            task.forgetData(from: 0)
+            task.heldResponse = nil
+            task.askedNumbers = []
         }
+        task.statSN = nil
+        task.wasReassigned = true
         task.isRecovering = task.command.expectedWriteByteCount > 0
         return try manage(.taskReassign, task: task, expDataSN: next, on: cid)
     }

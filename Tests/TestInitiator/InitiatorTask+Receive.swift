@@ -84,7 +84,7 @@ extension InitiatorTask {
         var end = nextNumber
         for number in pieces.keys where number &- end < 0x8000_0000 { end = number &+ 1 }
         for number in r2ts.keys where number &- end < 0x8000_0000 { end = number &+ 1 }
-        if let told = heldResponse?.dataSN, told &- end < 0x8000_0000 { end = told }
+        if !isCountUnknown, let told = heldResponse?.dataSN, told &- end < 0x8000_0000 { end = told }
         var runs: [(first: UInt32, count: UInt32)] = []
         var number = nextNumber
         while number != end {
@@ -101,6 +101,9 @@ extension InitiatorTask {
     }
 
     // MARK: The end
+
+    /// How many R2Ts the target sent altogether is not known here.
+    private var isCountUnknown: Bool { wasReassigned && command.expectedWriteByteCount > 0 }
 
     /// Takes a SCSI Response, or a Data-In with status. Ends the task unless data are still missing.
     func receive(status pdu: WirePDU) throws {
@@ -133,7 +136,8 @@ extension InitiatorTask {
             ending.response = pdu.header[2]
             ending.sense = try Self.sense(pdu)
             // 0 when no Data-In was sent (RFC 7143 11.4.8); R2Ts are counted by some.
-            guard ending.response != 0 || pdu.dataSN == nextNumber || (pieces.isEmpty && pdu.dataSN == 0) else {
+            let isCounted = pdu.dataSN == nextNumber || (pieces.isEmpty && pdu.dataSN == 0)
+            guard ending.response != 0 || isCounted || isCountUnknown else {
                 throw InitiatorFailure.violation("ExpDataSN \(pdu.dataSN), not \(nextNumber)", pdu)
             }
             if command.isBidirectional {

@@ -55,10 +55,14 @@ package final class InitiatorTask {
     var nextNumber: UInt32 = 0
     /// A response that says that more was sent than came.
     var heldResponse: WirePDU?
+    /// Of a status that came and is not acknowledged yet.
+    var statSN: UInt32?
     /// The end of what was sent unasked or asked for.
     var solicitedEnd: Int
     /// Numbers and offsets of R2Ts may begin anew: the task was reassigned, or data of it were damaged.
     var isRecovering = false
+    /// R2Ts of other connections are in the target's count, and not in ours.
+    var wasReassigned = false
     /// First numbers of runs that were asked for again.
     var askedNumbers: Set<UInt32> = []
     /// The SNACK Tag of the last R-Data SNACK.

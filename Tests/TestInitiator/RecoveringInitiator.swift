@@ -13,6 +13,11 @@ package final class RecoveringInitiator {
         package var outcome: CommandOutcome
         /// How often the command was issued because its fate was unknown: 1 unless a connection was lost below level 2.
         package var issueCount: Int
+
+        package init(outcome: CommandOutcome, issueCount: Int) {
+            self.outcome = outcome
+            self.issueCount = issueCount
+        }
     }
 
     package struct Counts: Equatable, Sendable {
@@ -37,6 +42,9 @@ package final class RecoveringInitiator {
     private var commands: [InitiatorCommand] = []
     private var endings: [Ending?] = []
     private var issueCounts: [Int] = []
+    /// Commands to be issued anew, by index.
+    private var anew: [Int] = []
+    private static let repairLimit = 16
     private var underWay: [(index: Int, task: InitiatorTask)] = []
 
     /// - Parameters:
@@ -121,12 +129,26 @@ package final class RecoveringInitiator {
 
     // MARK: Repairing
 
+    /// Connections may be lost while others are repaired: so it begins again, but not for ever.
     private func repair() throws {
-        switch session.negotiated.errorRecoveryLevel {
-        case 2: try recoverConnections()
-        case 1 where !session.liveCIDs.isEmpty: try reinstateConnections()
-        default: try rebuildSession()
+        for _ in 0..<Self.repairLimit {
+            do {
+                switch session.negotiated.errorRecoveryLevel {
+                case 2: try recoverConnections()
+                case 1 where !session.liveCIDs.isEmpty: try reinstateConnections()
+                default: try rebuildSession()
+                }
+                while let index = anew.first {
+                    anew.removeFirst()
+                    counts.commandsIssuedAnew += 1
+                    try issue(index)
+                }
+                return
+            } catch let failure as InitiatorFailure where failure.kind == .connectionClosed {
+                continue
+            }
         }
+        throw InitiatorFailure(.connectionClosed, "connections are lost faster than they are repaired")
     }
 
     private var failed: [UInt16] { cids.filter { session.connection($0)?.state != .loggedIn } }
@@ -134,21 +156,12 @@ package final class RecoveringInitiator {
     private func recoverConnections() throws {
         for cid in failed {
             counts.connectionsRecovered += 1
-            let tasks = session.tasks(of: cid)
-            if let other = session.liveCIDs.first {
-                try session.recover(cid, onto: other)
-                // A new connection takes the CID for the commands to come.
-                try session.addConnection(cid: cid)
-            } else {
-                try session.recover(cid, onto: cid)
-            }
-            for task in tasks {
-                if Int32(bitPattern: task.cmdSN &- session.expCmdSN) >= 0 {
-                    counts.commandsRetried += 1
-                } else {
-                    counts.tasksReassigned += 1
-                }
-            }
+            let other = session.liveCIDs.first
+            let (reassigned, retried) = try session.recover(cid, onto: other ?? cid)
+            counts.tasksReassigned += reassigned
+            counts.commandsRetried += retried
+            // A new connection takes the CID for the commands to come.
+            if other != nil { try session.addConnection(cid: cid) }
         }
     }
 
@@ -156,19 +169,17 @@ package final class RecoveringInitiator {
         for cid in failed {
             counts.connectionsRecovered += 1
             try session.addConnection(cid: cid)
-            var lost: [Int] = []
             for task in session.tasks(of: cid) {
                 guard let position = underWay.firstIndex(where: { $0.task === task }) else { continue }
                 if Int32(bitPattern: task.cmdSN &- session.expCmdSN) >= 0 {
                     counts.commandsRetried += 1
                     try session.retry(task, on: cid)
                 } else {
-                    lost.append(underWay[position].index)
+                    anew.append(underWay[position].index)
                     underWay.remove(at: position)
                     session.forget(task)
                 }
             }
-            try issueAnew(lost)
         }
     }
 
@@ -176,7 +187,7 @@ package final class RecoveringInitiator {
         counts.sessionsRebuilt += 1
         for cid in cids { session.cut(cid) }
         // What had ended before the cut was read is told.
-        let lost = underWay.filter { !$0.task.isEnded }.map(\.index).sorted()
+        anew = (anew + underWay.filter { !$0.task.isEnded }.map(\.index)).sorted()
         for (index, task) in underWay where task.isEnded {
             guard let outcome = task.outcome else { continue }
             endings[index] = Ending(outcome: outcome, issueCount: issueCounts[index])
@@ -184,11 +195,5 @@ package final class RecoveringInitiator {
         underWay = []
         session = try logIn()
         try complete()
-        try issueAnew(lost)
-    }
-
-    private func issueAnew(_ indices: [Int]) throws {
-        counts.commandsIssuedAnew += indices.count
-        for index in indices { try issue(index) }
     }
 }

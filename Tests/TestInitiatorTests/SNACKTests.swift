@@ -90,6 +90,26 @@ struct SNACKTests {
         #expect(session.connection(0)?.expStatSN == target.connections[0].statSN)
     }
 
+    @Test("A status is not acknowledged while data of its command are missing")
+    func statusBeforeData() throws {
+        let target = FakeTarget()
+        target.script = { target, index, pdu in
+            switch pdu.opcode {
+            case WirePDU.Opcode.scsiCommand:
+                target.dataIn(pdu, on: index, dataSN: 0, offset: 0, byteCount: 512)
+                target.response(to: pdu, on: index, expDataSN: 2)
+            case WirePDU.Opcode.snack:
+                #expect(pdu.expStatSN == target.connections[0].statSN - 1)
+                target.dataIn(pdu, on: index, dataSN: 1, offset: 512, byteCount: 512, isFinal: true)
+            default: break
+            }
+        }
+        let session = try session(target)
+        let outcome = try session.perform(.read(lba: 0, blockCount: 2))
+        #expect(outcome.data == FakeTarget.content(0, 1024))
+        #expect(session.connection(0)?.expStatSN == target.connections[0].statSN)
+    }
+
     @Test("A lost R2T is asked for after a while; that a target had nothing more to send is no fault")
     func lostR2T() throws {
         let target = FakeTarget()

@@ -11,14 +11,20 @@ extension Interoperability {
 /// What the target can do in its sessions. Tests of what it cannot do yet are written to RFC 7143 and wait here.
 enum SessionLayer {
     /// MaxConnections above 1.
-    static let hasSeveralConnections = false
+    static let hasSeveralConnections = true
     /// ErrorRecoveryLevel 1 and 2.
-    static let hasRecovery = false
+    static let hasRecovery = true
+    /// An Asynchronous Message that asks for a logout before the server ends.
+    static let hasOrderlyEnd = false
 }
 
 extension Trait where Self == ConditionTrait {
     static var needsSeveralConnections: Self {
         .enabled(if: SessionLayer.hasSeveralConnections, "the target takes one connection for each session")
+    }
+
+    static var needsOrderlyEnd: Self {
+        .enabled(if: SessionLayer.hasOrderlyEnd, "the server ends without asking its initiators")
     }
 
     static var needsRecovery: Self {

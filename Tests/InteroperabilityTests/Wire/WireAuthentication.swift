@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CCrypto
+import TestInitiator
 
 /// CHAP from the initiator's side, with every algorithm and any mistake (RFC 7143 12.1.3).
 struct WireAuthentication {

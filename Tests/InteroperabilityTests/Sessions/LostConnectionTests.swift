@@ -6,13 +6,14 @@ extension Interoperability.Sessions {
     /// Lost connections: at each error recovery level not one command is lost and none is done twice. How that is known
     /// is told at `CountingLedger`.
     @Suite("Sessions: lost connections")
-    struct RecoveryTests {
+    struct LostConnectionTests {
         /// When connections are cut.
         enum Moment: String, CaseIterable, CustomTestStringConvertible {
             case betweenCommands = "between commands"
             case insideData = "in the middle of the Data-Out of a write"
             case beforeStatus = "when a status has come and is not acknowledged"
             case allAtOnce = "all connections at once"
+            case lostCommand = "after a command that never arrives, with later ones on other connections"
 
             var testDescription: String { rawValue }
         }
@@ -42,6 +43,9 @@ extension Interoperability.Sessions {
         /// Cuts a connection every `cutEvery` commands, each time another one.
         private func arrange(_ initiator: RecoveringInitiator, _ moment: Moment) {
             initiator.beforeCommand = { index, session in
+                if moment == .lostCommand, index % Self.cutEvery == Self.cutEvery / 2 + 3 {
+                    for cid in session.liveCIDs where session.connection(cid)?.sendFilter != nil { session.cut(cid) }
+                }
                 guard index % Self.cutEvery == Self.cutEvery / 2 else { return }
                 let live = session.liveCIDs
                 let cid = live[index / Self.cutEvery % live.count]
@@ -49,6 +53,8 @@ extension Interoperability.Sessions {
                 switch moment {
                 case .betweenCommands: session.cut(cid, way)
                 case .allAtOnce: for cid in live { session.cut(cid, way) }
+                case .lostCommand:
+                    session.connection(cid)?.sendFilter = { $0.opcode == WirePDU.Opcode.scsiCommand ? .lost : .whole }
                 case .insideData:
                     session.connection(cid)?.sendFilter = { [unowned session] pdu in
                         guard pdu.opcode == WirePDU.Opcode.dataOut, pdu.bufferOffset > 0 else { return .whole }
@@ -80,6 +86,7 @@ extension Interoperability.Sessions {
                 #expect(cutCount == calmCount, "commands that the unit has counted")
                 #expect(initiator.counts.commandsIssuedAnew == 0 && initiator.counts.sessionsRebuilt == 0)
                 #expect(initiator.counts.connectionsRecovered > 0)
+                #expect(initiator.counts.commandsRetried > 0 || moment != .lostCommand)
             case 1:
                 #expect(initiator.counts.connectionsRecovered + initiator.counts.sessionsRebuilt > 0)
             default:
