@@ -37,6 +37,28 @@ extension Interoperability {
             #expect(server.standardError.contains("deregistered from the iSNS server"))
         }
 
+        @Test("A target that is added while the server runs is registered, on the portals that show it alone")
+        func liveChange() throws {
+            let daemon = try ISNSDaemon()
+            let folder = try TemporaryFolder()
+            let before = Self.configuration(daemon) + "\n"
+            let portals = "portals:\n  - {listen: \"127.0.0.2:0\", tag: 8}\n"
+            let first = before.replacingOccurrences(of: "portals:\n", with: portals)
+            let path = try folder.write(first.utf8, to: "martlet.yaml")
+            let server = try MartletServer(configurationPath: path, unitCount: 1)
+            try daemon.wait(for: "nodes") { $0.contains(Self.target) }
+            let added = "targets:\n  \(Self.target).added: {luns: {0: disk0}, portals: [8]}\n"
+            try folder.write(first.replacingOccurrences(of: "targets:\n", with: added).utf8, to: "martlet.yaml")
+            server.send(SIGHUP)
+            try daemon.wait(for: "nodes") { $0.contains(Self.target + ".added") }
+            // The first target has both portals, the other one.
+            let groups = try daemon.administer("--list", "portal-groups").components(separatedBy: "Object ")
+            let tags = groups.filter { $0.contains(Self.target + ".added") && $0.contains("Portal group tag = ") }
+            #expect(tags.count == 1 && tags[0].contains("Portal group tag = 8"), "\(groups)")
+            try server.stop()
+            #expect(!(try daemon.administer("--list", "nodes").contains(Self.target)))
+        }
+
         @Test("The address that a portal advertises is registered, not the one that it has")
         func advertised() throws {
             let daemon = try ISNSDaemon()

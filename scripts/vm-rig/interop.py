@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Linux's own initiator against Martlet, in a virtual machine of Debian's packages.
 
@@ -173,7 +173,7 @@ def table(martlet, guest, results):
     version = subprocess.run([martlet, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     names = ", ".join(f"{name} {number}" for name, number in guest["versions"].items())
     emulator = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout
-    lines = [f"Martlet {version}. Guest: {names}. {emulator.splitlines()[0]}, software emulation.", "",
+    lines = [f"{version.capitalize()}. Guest: {names}. {emulator.splitlines()[0]}, software emulation.", "",
              "| check | result | seconds | |", "|---|---|---|---|"]
     for name, passed, seconds, note in results:
         lines.append(f"| {words(name)} | {'passed' if passed else '**failed**'} | {seconds:.1f} | {note} |")
