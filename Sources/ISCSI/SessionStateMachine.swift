@@ -71,7 +71,7 @@ public struct SessionStateMachine: Equatable, Sendable {
         switch event {
         case .connectionLoggedIn: move(to: .loggedIn(connections: 1), .none)  // N2
         case .connectionLoginFailed: move(to: .free, .release)  // N9
-        case .sessionClosed: move(to: .free, .release)  // N11
+        case .sessionClosed: move(to: .free, .release)  // N9
         case .connectionInLogin, .retentionExpired: .none
         case .connectionClosed, .connectionFailed: .protocolError
         }

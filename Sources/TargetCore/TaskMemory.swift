@@ -38,8 +38,8 @@ extension SCSITask {
     }
 
     /// The same, of an answer that `body` may refuse: then nothing is answered.
-    func respond(
-        checking body: (inout ParameterDataWriter) throws(SenseData) -> Void
+    func respondChecking(
+        _ body: (inout ParameterDataWriter) throws(SenseData) -> Void
     ) throws(SenseData) -> CommandDescriptor.Step {
         var refusal: SenseData?
         let step = respond { writer in

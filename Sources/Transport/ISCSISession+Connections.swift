@@ -7,15 +7,18 @@ internal import TargetCore
 /// A connection that has gone while its session goes on, until nothing of it is left (RFC 7143 8.2, S8: CLEANUP_WAIT).
 final class Departure {
     let cid: UInt16
+    /// Names it: a CID may come and go again.
+    let number: UInt64
     /// Its tasks wait to be reassigned; otherwise they are being ended.
-    let keepsTasks: Bool
+    var keepsTasks: Bool
     /// Until when its tasks wait.
     var timer: TimerQueue.Identifier?
     /// Who goes on when its tasks have ended.
     var waiting: [() -> Void] = []
 
-    init(cid: UInt16, keepsTasks: Bool) {
+    init(cid: UInt16, number: UInt64, keepsTasks: Bool) {
         self.cid = cid
+        self.number = number
         self.keepsTasks = keepsTasks
     }
 }
@@ -92,19 +95,24 @@ extension ISCSISession {
         connections.removeAll { $0 === connection }
         connection.held.forget(connection)
         fenceLost(connection)
-        let keeps = !isEnding && connection.leave != .loggedOut && retentionMilliseconds > 0
-        for task in tasks where task.connection?.refers(to: connection) ?? false { task.loseConnection() }
+        departureCount += 1
+        let departure = Departure(
+            cid: connection.connectionIdentifier, number: departureCount,
+            keepsTasks: !isEnding && connection.leave != .loggedOut && retentionMilliseconds > 0)
+        for task in tasks where task.connection?.refers(to: connection) ?? false {
+            task.loseConnection(departure: departure.number)
+        }
         if isEnding {
             if connections.isEmpty { loseNexus() }
             return
         }
-        let cid = connection.connectionIdentifier
         if connections.isEmpty { context.keepUntilQuiet(self) }
-        if keeps { keepTasks(of: cid) }
+        departures.append(departure)
+        if departure.keepsTasks { restartRetention(departure) }
         drive(connection.leave == .loggedOut ? .connectionClosed : .connectionFailed)
         guard !isEnding else { return }
-        if !keeps { endTasks(of: cid) {} }
-        if connection.leave == .failed { announceDrop(of: cid) }
+        if !departure.keepsTasks { end(departure) }
+        if connection.leave == .failed { announceDrop(of: departure.cid) }
         resumeAfterGap()
     }
 
@@ -122,45 +130,41 @@ extension ISCSISession {
         return UInt64(parameters.defaultTime2WaitSeconds + parameters.defaultTime2RetainSeconds) * 1000
     }
 
-    /// The tasks of a connection that has gone wait to be reassigned.
-    private func keepTasks(of cid: UInt16) {
-        let departure = Departure(cid: cid, keepsTasks: true)
-        departures.append(departure)
-        restartRetention(departure)
-    }
-
+    /// The tasks of a connection that has gone wait to be reassigned, from now on for the whole of the time.
     private func restartRetention(_ departure: Departure) {
         departure.timer.map(context.loop.cancel)
         departure.timer = context.loop.schedule(afterMilliseconds: retentionMilliseconds) {
             [weak self, weak departure] in
             guard let self, let departure else { return }
             departure.timer = nil
-            departures.removeAll { $0 === departure }
-            if connections.isEmpty, joining.isEmpty, !departures.contains(where: { $0.keepsTasks }) {
-                drive(.retentionExpired)
-            } else {
-                endTasks(of: departure.cid) {}
-            }
+            let isLast = !departures.contains { $0.keepsTasks && $0 !== departure }
+            end(departure)
+            if connections.isEmpty, joining.isEmpty, isLast { drive(.retentionExpired) }
         }
     }
 
-    /// Ends the tasks of a connection that has gone. `done` is called when they can touch no medium any more.
-    func endTasks(of cid: UInt16, _ done: @escaping () -> Void) {
-        for departure in departures where departure.cid == cid && departure.keepsTasks {
-            departure.timer.map(context.loop.cancel)
-        }
-        departures.removeAll { $0.cid == cid && $0.keepsTasks }
-        let departure = Departure(cid: cid, keepsTasks: false)
-        departure.waiting.append(done)
-        departures.append(departure)
-        let isOfIt = { (task: ISCSITask) in task.cid == cid && task.connection == nil }
+    /// The tasks of a connection that has gone are ended. Those who wait for it are told when they can touch no medium
+    /// any more.
+    private func end(_ departure: Departure) {
+        departure.timer.map(context.loop.cancel)
+        departure.timer = nil
+        departure.keepsTasks = false
+        let number = departure.number
+        let isOfIt = { (task: ISCSITask) in task.connection == nil && task.departure == number }
         for task in tasks where isOfIt(task) && (task.phase == .responding || task.phase == .draining) {
             dropResponse(of: task)
         }
-        nexus.object.abortTasks(where: { isOfIt(Self.transportTask(of: $0)) }) { [self] in
+        let isQuiet = { [self] in
             departures.removeAll { $0 === departure }
             for action in departure.waiting { action() }
         }
+        nexus.object.abortTasks(where: { isOfIt(Self.transportTask(of: $0)) }, completion: isQuiet)
+    }
+
+    /// Ends the tasks of connections of this CID that have gone. `done` is called when they can touch no medium any more.
+    func endTasks(of cid: UInt16, _ done: @escaping () -> Void) {
+        for departure in departures where departure.cid == cid && departure.keepsTasks { end(departure) }
+        whenSettled(cid: cid, done)
     }
 
     /// Ends the tasks of a connection that is still there, and is about to be logged out.

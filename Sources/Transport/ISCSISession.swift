@@ -22,6 +22,8 @@ internal import TargetCore
     var connections: [ISCSIConnection] = []
     /// Connections that have gone and whose tasks are not settled yet.
     var departures: [Departure] = []
+    /// Connections that have gone so far.
+    var departureCount: UInt64 = 0
     var machine = SessionStateMachine()
     /// Connections that are about to join: their logins are good.
     var joining: [ISCSIConnection] = []

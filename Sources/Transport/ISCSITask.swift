@@ -25,8 +25,8 @@ final class ISCSITask: SendOwner {
     /// The connection that the command belongs to (RFC 7143 4.2.5, connection allegiance): its data and its status go
     /// there and nowhere else. Nil once that has gone.
     var connection: Borrowed<ISCSIConnection>?
-    /// CID of that connection, also when it has gone.
-    private(set) var cid: UInt16 = 0
+    /// Which departure took that connection away (Departure.number).
+    private(set) var departure: UInt64 = 0
     /// Names the task in its R2Ts: the position in the session's table, and above it a count of the commands that the
     /// position has had, so that data for an aborted command cannot reach its successor.
     private(set) var targetTransferTag: UInt32
@@ -94,7 +94,6 @@ final class ISCSITask: SendOwner {
     func begin(_ pdu: SCSICommandPDU, on connection: ISCSIConnection, sequence: UInt64) {
         self.sequence = sequence
         self.connection = Borrowed(connection)
-        cid = connection.connectionIdentifier
         isInOutbox = false
         waitsForMemory = false
         write = nil
@@ -134,8 +133,9 @@ final class ISCSITask: SendOwner {
     }
 
     /// Its connection has gone: nothing of it is queued there any more.
-    func loseConnection() {
+    func loseConnection(departure: UInt64) {
         connection = nil
+        self.departure = departure
         isInOutbox = false
         isRetained = false
     }
@@ -198,7 +198,6 @@ final class ISCSITask: SendOwner {
     /// that has not been acknowledged.
     func move(to connection: ISCSIConnection, expDataSN: UInt32) {
         self.connection = Borrowed(connection)
-        cid = connection.connectionIdentifier
         guard isResponseBegun else { return }
         isEmitted = false
         guard var read else { return }

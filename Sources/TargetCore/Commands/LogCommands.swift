@@ -30,9 +30,9 @@ enum LogCommands {
     @Sendable
     private static func sense(_ task: SCSITask, _ nexus: NexusUnit) throws(SenseData) -> CommandDescriptor.Step {
         let pages = nexus.unit.logPages
-        return try task.respond(checking: { writer throws(SenseData) in
+        return try task.respondChecking { writer throws(SenseData) in
             try pages.write(LogSenseRequest(task.cdb), to: &writer)
-        })
+        }
     }
 
     @Sendable

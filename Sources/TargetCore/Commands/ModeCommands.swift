@@ -44,9 +44,9 @@ enum ModeCommands {
             pages: pages(of: unit, isReadOnlyView: nexus.isReadOnlyView), blockDescriptor: medium(of: unit),
             isWriteProtected: nexus.isWriteProtected,
             supportsDPOAndFUA: unit.canForceUnitAccess)
-        return try task.respond(checking: { writer throws(SenseData) in
+        return try task.respondChecking { writer throws(SenseData) in
             try data.write(ModeSenseRequest(task.cdb), to: &writer)
-        })
+        }
     }
 
     /// With SP all that can be saved is saved before anything changes (SPC-4 6.11). When WCE goes from one to zero, what

@@ -15,7 +15,7 @@ enum SessionLayer {
     /// ErrorRecoveryLevel 1 and 2.
     static let hasRecovery = true
     /// A session whose connection failed, came back under its CID and failed again is forgotten when its time is over.
-    static let forgetsAfterSecondFailure = false
+    static let forgetsAfterSecondFailure = true
     /// An Asynchronous Message that asks for a logout before the server ends.
     static let hasOrderlyEnd = true
 }
