@@ -80,6 +80,8 @@ extension ISCSIConnection {
         segment = nil
         input.giveBack(to: context.pool)
         coalescer.discard()
+        retention = nil
+        held.forget(self)
         heldUntil = .max
         context.latencies.forget(&sampledResponses)
         outbox.removeAll()

@@ -215,23 +215,29 @@ extension ISCSIConnection {
         connectionIdentifier = outcome.cid
         if let status = session.refusal(of: self, cid: outcome.cid) { return refuse(status) }
         joining = session
-        // What the connection before it had under way must be settled first: it may be the very same commands.
-        session.whenSettled(cid: outcome.cid) { [self] in
-            guard joining === session, phase == .establishing else { return }
-            joining = nil
-            // A session that was without a connection when rules changed has not heard of it.
-            let mayJoin = session.isEnding || catchUp(outcome)
-            session.endJoin(self, failed: session.isEnding || !mayJoin)
-            guard mayJoin else { return }
-            guard !session.isEnding else { return refuse(.sessionDoesNotExist) }
-            let grant = targetDirectory?.grant(outcome, targetName: session.name.targetName)
-            order = session.order
-            beginFullFeaturePhase(
-                outcome, tsih: session.handle.tsih, sessionParameters: session.parameters, window: window)
-            session.add(self)
-            if let grant, grant.view != session.view { session.change(to: grant) }
-            loggedIn(outcome, "to \(session.name.targetName), connection \(outcome.cid) of its session")
+        session.whenSettled(cid: outcome.cid) { [self] in finishJoin(session, outcome) }
+    }
+
+    /// What the connection of this CID before it had under way is settled: it may have been the very same commands.
+    private func finishJoin(_ session: ISCSISession, _ outcome: LoginOutcome) {
+        guard joining === session, phase == .establishing else { return }
+        // Two logins of one CID: the later one stays.
+        if session.end(connectionOf: outcome.cid) {
+            return session.whenSettled(cid: outcome.cid) { [self] in finishJoin(session, outcome) }
         }
+        joining = nil
+        // A session that was without a connection when rules changed has not heard of it.
+        let mayJoin = session.isEnding || catchUp(outcome)
+        session.endJoin(self, failed: session.isEnding || !mayJoin)
+        guard mayJoin else { return }
+        guard !session.isEnding else { return refuse(.sessionDoesNotExist) }
+        let grant = targetDirectory?.grant(outcome, targetName: session.name.targetName)
+        order = session.order
+        beginFullFeaturePhase(
+            outcome, tsih: session.handle.tsih, sessionParameters: session.parameters, window: window)
+        session.add(self)
+        if let grant, grant.view != session.view { session.change(to: grant) }
+        loggedIn(outcome, "to \(session.name.targetName), connection \(outcome.cid) of its session")
     }
 }
 

@@ -74,7 +74,10 @@ extension ISCSIConnection {
             }
             switch result {
             case .drained:
-                if !outbox.isEmpty && !isFenced { continue }
+                if !outbox.isEmpty {
+                    if isFenced { return }
+                    continue
+                }
                 if phase == .closing { return close(reason: closingReason) }
                 return resumeReadingIfPossible()
             case .blocked:

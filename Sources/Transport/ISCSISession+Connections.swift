@@ -65,11 +65,16 @@ extension ISCSISession {
         guard others.count + joining.count < parameters.maxConnections else { return .tooManyConnections }
         joining.append(connection)
         drive(.connectionInLogin)
-        for old in connections where old.connectionIdentifier == cid {
-            old.leave = .removed
-            old.close(reason: "the initiator logged in again under its connection identifier")
-        }
+        _ = end(connectionOf: cid)
         return nil
+    }
+
+    /// The connection of this CID makes room for another one. False when there is none.
+    func end(connectionOf cid: UInt16) -> Bool {
+        guard let old = connections.first(where: { $0.connectionIdentifier == cid }) else { return false }
+        old.leave = .removed
+        old.close(reason: "the initiator logged in again under its connection identifier")
+        return true
     }
 
     /// Runs `action` when no task of the connections of this CID that have gone is being ended any more.
@@ -93,7 +98,6 @@ extension ISCSISession {
     /// `connection` is closed: nothing comes from it, and nothing more goes to it.
     func connectionEnded(_ connection: ISCSIConnection) {
         connections.removeAll { $0 === connection }
-        connection.held.forget(connection)
         fenceLost(connection)
         departureCount += 1
         let departure = Departure(
