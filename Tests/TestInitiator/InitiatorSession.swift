@@ -194,6 +194,7 @@ package final class InitiatorSession {
         while true {
             if condition() { return }
             if try takeOne() { continue }
+            noteClosedConnections()
             for cid in alive?() ?? [] { _ = try live(cid) }
             let streams = connections.values.filter { $0.state == .loggedIn }.map(\.stream)
             guard !streams.isEmpty else {
@@ -210,7 +211,6 @@ package final class InitiatorSession {
                 // Which one it was shows when it is read from.
                 for stream in streams { _ = try stream.fill() }
             }
-            noteClosedConnections()
         }
     }
 
@@ -219,10 +219,10 @@ package final class InitiatorSession {
         let deadline = Deadline(seconds: Double(milliseconds) / 1000)
         repeat {
             while try takeOne() {}
+            noteClosedConnections()
             let streams = connections.values.filter { $0.state == .loggedIn }.map(\.stream)
             if streams.isEmpty { return }
             _ = try Waiting.step(streams, options, milliseconds: deadline.millisecondsLeft)
-            noteClosedConnections()
         } while !deadline.isOver
         while try takeOne() {}
     }
