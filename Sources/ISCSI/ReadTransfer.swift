@@ -33,6 +33,13 @@ public struct ReadTransfer: Equatable, Sendable {
     @usableFromInline var offset = 0
     @usableFromInline var burstEnd: Int
     @usableFromInline var nextDataSN: UInt32 = 0
+    /// Where PDUs of the present length begin: those before were cut otherwise.
+    private var base = Base()
+
+    private struct Base: Equatable, Sendable {
+        var dataSN: UInt32 = 0
+        var offset = 0
+    }
 
     /// - Parameters:
     ///   - byteCount: bytes to send: never more than the initiator expects.
@@ -49,18 +56,22 @@ public struct ReadTransfer: Equatable, Sendable {
         burstEnd = min(self.byteCount, self.maxBurstLength)
     }
 
-    /// Goes on with the PDU of this DataSN, which is one of those made before or the next one. PDUs are cut alike each
-    /// time.
+    /// The first DataSN that can be sought: those before it were cut with another length.
+    public var firstDataSN: UInt32 { base.dataSN }
+
+    /// Goes on with the PDU of this DataSN, which is one of those made before or the next one, and not before
+    /// `firstDataSN`. PDUs are cut alike each time.
     public mutating func seek(to dataSN: UInt32) {
-        offset = 0
-        nextDataSN = 0
-        burstEnd = min(byteCount, maxBurstLength)
-        while nextDataSN != dataSN, next() != nil {}
+        offset = base.offset
+        nextDataSN = base.dataSN
+        burstEnd = min(byteCount, (offset / maxBurstLength + 1) * maxBurstLength)
+        while SerialNumber.precedes(nextDataSN, dataSN), next() != nil {}
     }
 
     /// What is still to be cut is cut anew: the initiator has declared another MaxRecvDataSegmentLength.
     public mutating func recut(maxDataSegmentLength: Int) {
         self.maxDataSegmentLength = max(4, maxDataSegmentLength & ~3)
+        base = Base(dataSN: nextDataSN, offset: offset)
     }
 
     /// A command without data.

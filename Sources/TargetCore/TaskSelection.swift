@@ -5,6 +5,6 @@ extension ITNexus {
     /// the nexus goes on. `completion` is called in the loop's thread, perhaps before this returns, when none of them
     /// can touch a medium any more. They are told as aborted.
     public func abortTasks(where matches: @escaping (SCSITask) -> Bool, completion: @escaping () -> Void) {
-        abort(.matching(matches), of: presentUnits + [absentUnit], completion: completion)
+        abort(.matching(matches), of: attachedUnits + [absentUnit], completion: completion)
     }
 }

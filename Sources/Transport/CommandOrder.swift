@@ -15,6 +15,8 @@ internal import ISCSI
 
     /// Task management that concerns commands which may still be on their way on other connections.
     struct Wait {
+        /// Who waits, so that the wait can be withdrawn.
+        let owner: ManagementWait
         /// All requests before this number must have come.
         let cmdSN: UInt32
         let action: () -> Void
@@ -33,10 +35,26 @@ internal import ISCSI
         unsafe contents.deallocate()
     }
 
-    /// Runs `action` when all requests before `cmdSN` have come, at once if that is so.
-    func whenReceived(upTo cmdSN: UInt32, _ action: @escaping () -> Void) {
-        guard SerialNumber.precedes(unsafe contents.pointee.window.expCmdSN, cmdSN) else { return action() }
-        unsafe contents.pointee.waits.append(Wait(cmdSN: cmdSN, action: action))
+    /// Requests of task management that may wait for others at a time.
+    static let waitLimit = 16
+
+    /// Runs `action` when all requests before `cmdSN` have come, at once if that is so, or if no request of the window can
+    /// be meant. False when too many wait already.
+    func whenReceived(upTo cmdSN: UInt32, _ owner: ManagementWait, _ action: @escaping () -> Void) -> Bool {
+        let window = unsafe contents.pointee.window
+        guard SerialNumber.precedes(window.expCmdSN, cmdSN),
+            SerialNumber.contains(first: window.expCmdSN, last: window.maxCmdSN &+ 1, cmdSN)
+        else {
+            action()
+            return true
+        }
+        guard unsafe contents.pointee.waits.count < Self.waitLimit else { return false }
+        unsafe contents.pointee.waits.append(Wait(owner: owner, cmdSN: cmdSN, action: action))
+        return true
+    }
+
+    func withdraw(_ owner: ManagementWait) {
+        unsafe contents.pointee.waits.removeAll { $0.owner === owner }
     }
 
     /// ExpCmdSN has advanced.

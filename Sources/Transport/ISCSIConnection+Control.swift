@@ -13,6 +13,7 @@ extension ISCSIConnection {
         let request = try NOPOutPDU(pdu.header)
         if request.targetTransferTag != BasicHeaderSegment.reservedTag, request.targetTransferTag == keepaliveTag {
             keepaliveTag = nil
+            if SerialNumber.precedes(keepaliveStatSN, statSN) { session?.askAgain(self) }
         }
         guard request.initiatorTaskTag != BasicHeaderSegment.reservedTag else { return }
         // The ping's data come back, as much as the peer takes in one PDU.
@@ -31,6 +32,7 @@ extension ISCSIConnection {
         keepaliveCount &+= 1
         let tag = keepaliveCount & ~Self.keepaliveTagFlag
         keepaliveTag = tag
+        keepaliveStatSN = statSN
         enqueue(
             Outbox.ControlPDU(advancesStatSN: false) { numbers in
                 NOPInPDU(

@@ -40,6 +40,10 @@ extension ISCSIConnection {
     private func finishShutDown() {
         guard let session, phase == .fullFeature else { return }
         stopReading()
+        // Nobody acknowledges any more, and nobody will come back: nothing is kept for them.
+        session.isEnding = true
+        while shedRetained() {}
+        retention = nil
         // What waits for data waits in vain from here on.
         session.dropIncompleteTasks()
         session.whenIdle { [self] in closeAfterFlush() }
@@ -70,7 +74,10 @@ extension ISCSIConnection {
     func close(handedOver: Bool) {
         phase = .closed
         cancelTimer()
-        for wait in managementWaits { wait.timer.map(context.loop.cancel) }
+        for wait in managementWaits {
+            wait.timer.map(context.loop.cancel)
+            order.withdraw(wait)
+        }
         managementWaits.removeAll()
         // From here on the kernel writes into no command's buffer.
         stream?.close()

@@ -27,7 +27,9 @@ extension ISCSIConnection {
         session.isEnding = true
         for connection in session.connections { connection.beginLogout() }
         session.nexus.object.close { [self] in
-            guard phase == .fullFeature else { return }
+            guard phase == .fullFeature else {
+                return session.closeAll(reason: "its initiator has logged out")
+            }
             answer(request, .closedSuccessfully) { [self] in
                 for other in session.connections where other !== self { other.closeLoggedOut() }
                 closeLoggedOut()

@@ -82,7 +82,7 @@ extension ISCSIConnection: ByteStreamOwner {
                 guard workOffSegment() else { return }
                 continue
             }
-            guard !isReadPaused, !isReadStopped, !input.isEmpty else { return }
+            guard !isReadPaused, !isReadStopped, !isGapPaused, !input.isEmpty else { return }
             do throws(PDUError) {
                 guard try workOffPDU() else { return }
             } catch {

@@ -95,6 +95,7 @@ extension ISCSIConnection {
         else { throw .reject(.snackReject) }
         let sent = read.dataInCount
         let end = request.runLength == 0 ? sent : request.begRun &+ request.runLength
+        guard request.begRun >= read.firstDataSN else { throw .reject(.snackReject) }
         guard request.begRun >= task.acknowledgedDataSN, request.begRun < sent, end > request.begRun, end <= sent
         else { throw .reject(.protocolError) }
         var again = read

@@ -22,10 +22,11 @@ extension ISCSIConnection {
             guard request.isImmediate, session.hasSeveralConnections, code.concernsManyTasks else {
                 return perform(code, request, wait, session)
             }
-            session.order.whenReceived(upTo: request.cmdSN) { [self] in
+            let mayWait = session.order.whenReceived(upTo: request.cmdSN, wait) { [self] in
                 guard !wait.hasEnded, phase == .fullFeature else { return }
                 perform(code, request, wait, session)
             }
+            guard mayWait else { throw .reject(.immediateCommandReject) }
             limit(wait, tag: tag)
         }
     }
@@ -63,6 +64,7 @@ extension ISCSIConnection {
         let tasks = { (isFree: Bool) in
             session.task(initiatorTaskTag: request.referencedTaskTag) { task in
                 (task.connection == nil) == isFree && task.scsi.lun == request.lun
+                    && (!isFree || session.keepsTasks(ofDeparture: task.departure))
             }
         }
         guard let task = tasks(true) else {
@@ -104,6 +106,7 @@ extension ISCSIConnection {
         wait.timer = context.loop.schedule(afterMilliseconds: milliseconds) { [self] in
             guard wait.end() else { return }
             managementWaits.removeAll { $0 === wait }
+            order.withdraw(wait)
             context.diagnostics.report(
                 .warning,
                 "task management of \(peer?.description ?? "an initiator") is rejected: commands that it concerns have not "

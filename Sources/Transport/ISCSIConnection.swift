@@ -100,6 +100,8 @@ internal import TargetCore
     var lastHeard: UInt64
     /// Of the NOP-In that has not been answered yet.
     var keepaliveTag: UInt32?
+    /// StatSN when that was sent.
+    var keepaliveStatSN: UInt32 = 0
     var keepaliveCount: UInt32 = 0
     /// Task management that waits for commands to end.
     var managementWaits: [ManagementWait] = []

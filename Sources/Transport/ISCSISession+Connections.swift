@@ -44,9 +44,13 @@ extension ISCSISession {
         drive(.connectionLoggedIn)
         if connections.isEmpty { context.keepNoMore(self) }
         connections.append(connection)
+        visitor = connection.visitor
         connection.session = self
         if hasSeveralConnections {
-            for each in connections { each.tracksStatus = true }
+            for each in connections where !each.tracksStatus {
+                each.tracksStatus = true
+                each.acknowledgedStatSN = each.statSN
+            }
         }
     }
 
@@ -54,6 +58,7 @@ extension ISCSISession {
     func join(_ handover: LoginHandover) {
         let connection = ISCSIConnection(handover, context: context)
         context.take(connection)
+        guard connection.phase == .establishing else { return }
         connection.join(self, handover.outcome)
     }
 
@@ -62,9 +67,13 @@ extension ISCSISession {
     func refusal(of connection: ISCSIConnection, cid: UInt16) -> LoginStatus? {
         guard !isEnding else { return .sessionDoesNotExist }
         let others = connections.filter { $0.connectionIdentifier != cid }
-        guard others.count + joining.count < parameters.maxConnections else { return .tooManyConnections }
+        let rivals = joining.filter { $0.connectionIdentifier == cid }
+        guard others.count + joining.count - rivals.count < parameters.maxConnections else {
+            return .tooManyConnections
+        }
         joining.append(connection)
         drive(.connectionInLogin)
+        for rival in rivals { rival.close(reason: "the initiator logged in again under its connection identifier") }
         _ = end(connectionOf: cid)
         return nil
     }
@@ -86,7 +95,7 @@ extension ISCSISession {
     /// A connection that was let in is in the full feature phase, or will never be.
     func endJoin(_ connection: ISCSIConnection, failed: Bool) {
         joining.removeAll { $0 === connection }
-        if failed { drive(.connectionLoginFailed) }
+        if failed, machine.state != .free { drive(.connectionLoginFailed) }
     }
 
     func resumeAfterGap() {
@@ -112,6 +121,7 @@ extension ISCSISession {
         }
         if connections.isEmpty { context.keepUntilQuiet(self) }
         departures.append(departure)
+        forgetOldDepartures()
         if departure.keepsTasks { restartRetention(departure) }
         drive(connection.leave == .loggedOut ? .connectionClosed : .connectionFailed)
         guard !isEnding else { return }
@@ -131,7 +141,27 @@ extension ISCSISession {
     /// How long tasks of a lost connection wait to be reassigned. Only error recovery level 2 can do that.
     var retentionMilliseconds: UInt64 {
         guard parameters.errorRecoveryLevel == 2, parameters.defaultTime2RetainSeconds > 0 else { return 0 }
-        return UInt64(parameters.defaultTime2WaitSeconds + parameters.defaultTime2RetainSeconds) * 1000
+        let seconds = parameters.defaultTime2WaitSeconds + parameters.defaultTime2RetainSeconds
+        return UInt64(min(seconds, Self.retentionLimitSeconds)) * 1000
+    }
+
+    /// Whatever wait the initiator has asked for.
+    static let retentionLimitSeconds = 60
+    /// Connections that have gone and are remembered, with their tasks or without.
+    private static let departureLimit = 32
+
+    /// Of connections that come and go without end only the latest are remembered, and those whose tasks wait.
+    private func forgetOldDepartures() {
+        while departures.count > Self.departureLimit {
+            let idle = departures.firstIndex { departure in
+                departure.keepsTasks
+                    && !tasks.contains {
+                        $0.connection == nil && $0.phase != .free && $0.departure == departure.number
+                    }
+            }
+            guard let idle else { return }
+            departures.remove(at: idle).timer.map(context.loop.cancel)
+        }
     }
 
     /// The tasks of a connection that has gone wait to be reassigned, from now on for the whole of the time.
@@ -163,6 +193,11 @@ extension ISCSISession {
             for action in departure.waiting { action() }
         }
         nexus.object.abortTasks(where: { isOfIt(Self.transportTask(of: $0)) }, completion: isQuiet)
+    }
+
+    /// Whether the tasks that lost their connection by this departure still wait to be reassigned.
+    func keepsTasks(ofDeparture number: UInt64) -> Bool {
+        departures.contains { $0.number == number && $0.keepsTasks }
     }
 
     /// Ends the tasks of connections of this CID that have gone. `done` is called when they can touch no medium any more.

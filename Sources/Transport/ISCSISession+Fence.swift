@@ -32,11 +32,7 @@ extension ISCSISession {
     }
 
     private func begin(_ fence: ResponseFence) {
-        fence.timer = context.loop.schedule(afterMilliseconds: Self.fenceMilliseconds) { [weak self, weak fence] in
-            guard let self, let fence else { return }
-            fence.timer = nil
-            fence.isSent ? end(fence) : pass(fence)
-        }
+        limit(fence)
         for other in connections where other !== fence.connection {
             other.emitOutbox()
             guard SerialNumber.precedes(other.acknowledgedStatSN, other.statSN) else { continue }
@@ -46,9 +42,26 @@ extension ISCSISession {
         if fence.awaited.isEmpty { pass(fence) }
     }
 
+    private func limit(_ fence: ResponseFence) {
+        fence.timer.map(context.loop.cancel)
+        fence.timer = context.loop.schedule(afterMilliseconds: Self.fenceMilliseconds) { [weak self, weak fence] in
+            guard let self, let fence else { return }
+            fence.timer = nil
+            goOn(fence)
+        }
+    }
+
+    /// The answer to a NOP-In of ours has come, and more was sent after that: what it acknowledges may not be enough.
+    func askAgain(_ connection: ISCSIConnection) {
+        let isAwaited = fences.first?.awaited.contains { $0.connection === connection } ?? false
+        if isAwaited { return connection.sendKeepalive() }
+        if !memoryWaiters.isEmpty { connection.askForAcknowledgement() }
+    }
+
     /// All before it is acknowledged: the response leaves.
     private func pass(_ fence: ResponseFence) {
         fence.isSent = true
+        limit(fence)
         fence.awaited = []
         for other in connections where other !== fence.connection { other.isFenced = true }
         fence.send()
@@ -80,8 +93,8 @@ extension ISCSISession {
 
     /// A connection has gone: nothing of it is awaited any more.
     func fenceLost(_ connection: ISCSIConnection) {
-        fences.removeAll { $0.connection === connection && $0 !== fences.first }
         guard let fence = fences.first else { return }
+        fences.removeAll { $0.connection === connection && $0 !== fence }
         if fence.connection === connection { return end(fence) }
         fence.awaited.removeAll { $0.connection === connection }
         if fence.awaited.isEmpty { goOn(fence) }

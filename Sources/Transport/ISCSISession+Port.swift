@@ -24,7 +24,7 @@ extension ISCSISession: TargetPort {
     /// `task` has ended, and its connection has gone: its answer waits for another one, if there can be one.
     private func finishedUnconnected(_ task: ISCSITask) {
         forgetMemoryWait(of: task)
-        if isEnding || retentionMilliseconds == 0 { return dropResponse(of: task) }
+        guard !isEnding, keepsTasks(ofDeparture: task.departure) else { return dropResponse(of: task) }
         task.phase = .responding
     }
 

@@ -22,6 +22,8 @@ internal import TargetCore
     var connections: [ISCSIConnection] = []
     /// Connections that have gone and whose tasks are not settled yet.
     var departures: [Departure] = []
+    /// Who has logged in, also while no connection is there.
+    var visitor: Visitor?
     /// Connections that have gone so far.
     var departureCount: UInt64 = 0
     var machine = SessionStateMachine()
@@ -126,6 +128,8 @@ internal import TargetCore
         for connection in connections {
             while freeTasks.isEmpty, connection.shedRetained() {}
         }
+        let departed = tasks.filter { $0.connection == nil && $0.phase == .responding }
+        if freeTasks.isEmpty, let oldest = departed.min(by: { $0.sequence < $1.sequence }) { dropResponse(of: oldest) }
         return freeTasks.popLast()
     }
 

@@ -170,6 +170,9 @@ internal import TargetCore
 
     func keepUntilQuiet(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = session }
 
+    /// Sessions without a connection that may get one again.
+    var waitingSessions: [ISCSISession] { departing.values.filter { !$0.isEnding } }
+
     /// The session has a connection again, which keeps it.
     func keepNoMore(_ session: ISCSISession) { departing[ObjectIdentifier(session)] = nil }
 

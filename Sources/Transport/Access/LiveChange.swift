@@ -61,6 +61,18 @@ extension LoopContext {
             change.changedSessionCount += 1
             session.change(to: grant)
         }
+        // Sessions that wait for a connection keep nothing that they may not have.
+        for session in waitingSessions {
+            guard let visitor = session.visitor else { continue }
+            guard let grant = served.grant(visitor, targetName: session.name.targetName) else {
+                change.endedSessionCount += 1
+                session.handle.terminate(reason: Self.reason)
+                continue
+            }
+            guard session.view != grant.view else { continue }
+            change.changedSessionCount += 1
+            session.change(to: grant)
+        }
         return change
     }
 }
