@@ -132,6 +132,24 @@ struct RecoveryTransferTests {
         #expect(anew.first.map(\.dataSN) ?? dataSN == dataSN)
     }
 
+    @Test("Cut anew, the Data-Ins before are not to be had again, and those after stand where they were sent")
+    func seekBehindRecut() {
+        var transfer = ReadTransfer(
+            byteCount: 50_000, maxDataSegmentLength: 1024, maxBurstLength: 16_384, carriesStatus: false)
+        transfer.seek(to: 5)
+        transfer.recut(maxDataSegmentLength: 4096)
+        #expect(transfer.firstDataSN == 5)
+        var sent: [DataInSlice] = []
+        while let slice = transfer.next() { sent.append(slice) }
+        #expect(sent.first?.offset == 5 * 1024)
+        for slice in sent {
+            transfer.seek(to: slice.dataSN)
+            #expect(transfer.next() == slice)
+        }
+        transfer.seek(to: 3)
+        #expect(transfer.next()?.dataSN == 5)
+    }
+
     @Test("A PDU that is sent again keeps all but the command window")
     func repeated() {
         let numbers = SequenceNumbers(statSN: 9, expCmdSN: 2, maxCmdSN: 3)
