@@ -154,7 +154,7 @@ extension ISCSIConnection {
         switch task.phase {
         case .draining:
             task.phase = .responding
-            enqueue(task)
+            session.respond(task, on: Borrowed(self))
         case .gathering:
             if task.hasDigestError {
                 // RFC 7143 7.8: at error recovery level 0 the command ends, and says why.
