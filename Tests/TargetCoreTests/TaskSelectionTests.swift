@@ -30,10 +30,12 @@ struct TaskSelectionTests {
         let rig = MapRig()
         let a = rig.initiator([0: 0, 1: 1])
         rig.devices[1].ending = .deferred
-        let tags = [a.start(CDB.write10(3, 1), Self.block, lun: .lun[1]).tag, a.start(CDB.read10(9, 1), lun: .lun[1]).tag]
+        let tags = [
+            a.start(CDB.write10(3, 1), Self.block, lun: .lun[1]).tag, a.start(CDB.read10(9, 1), lun: .lun[1]).tag,
+        ]
         let change = Self.change(rig, a, place)
         var isQuiet = false
-        a.nexus.abortTasks(where: { tags.contains($0.tag) }) { isQuiet = true }
+        a.nexus.abortTasks(where: { tags.contains($0.tag) }, completion: { isQuiet = true })
         a.loop.turn()
         #expect(!isQuiet, "both are in the device")
         rig.devices[1].completeNext()
@@ -56,7 +58,7 @@ struct TaskSelectionTests {
         let other = a.start(CDB.write10(3, 1), Self.block, lun: .lun[1]).tag
         let change = place == .removedFromMapOfNothing ? nil : Self.change(rig, a, place)
         var isQuiet = false
-        a.nexus.abortTasks(where: { $0.tag != staying && $0.tag != other }) { isQuiet = true }
+        a.nexus.abortTasks(where: { $0.tag != staying && $0.tag != other }, completion: { isQuiet = true })
         #expect(isQuiet && (change?.count ?? 0) == 0)
         rig.devices[0].completeAll()
         rig.devices[1].completeAll()
@@ -72,7 +74,7 @@ struct TaskSelectionTests {
         let tag = a.start(CDB.read10(3, 1), lun: .lun[1]).tag
         let change = rig.change(a, to: [0: 0])
         var quietCount = 0
-        for _ in 0..<3 { a.nexus.abortTasks(where: { $0.tag == tag }) { quietCount += 1 } }
+        for _ in 0..<3 { a.nexus.abortTasks(where: { $0.tag == tag }, completion: { quietCount += 1 }) }
         var isClosed = false
         a.nexus.close { isClosed = true }
         #expect(quietCount == 0 && !isClosed && change.count == 0)
