@@ -144,6 +144,8 @@ extension ISCSIConnection {
             }
             number &+= 1
         }
+        // A fence may wait for what was lost, and was answered that it had not come.
+        if keepaliveTag == nil { session?.askAgain(self) }
     }
 
     private func resendStatus(of task: ISCSITask) {
