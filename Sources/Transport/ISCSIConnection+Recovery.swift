@@ -144,8 +144,8 @@ extension ISCSIConnection {
             }
             number &+= 1
         }
-        // A fence may wait for what was lost, and was answered that it had not come.
-        if keepaliveTag == nil { session?.askAgain(self) }
+        // A fence may wait for what was lost, and be told by its NOP-In that it had not come: it asks once more.
+        if keepaliveTag == nil { session?.askAgain(self) } else { keepaliveStatSN = statSN &- 1 }
     }
 
     private func resendStatus(of task: ISCSITask) {

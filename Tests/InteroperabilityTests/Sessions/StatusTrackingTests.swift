@@ -95,10 +95,14 @@ extension Interoperability.Sessions {
             let connection = try #require(session.connection(cid))
             let first = connection.expStatSN
             var lost: [UInt32] = []
-            var questionCount = 0
+            var questionsSinceStatus = 0
             connection.receiveFilter = { pdu in
-                if pdu.opcode == WirePDU.Opcode.nopIn, pdu.initiatorTaskTag == WirePDU.noTag { questionCount += 1 }
-                guard pdu.opcode == WirePDU.Opcode.scsiResponse, lost.isEmpty else { return .take }
+                if pdu.opcode == WirePDU.Opcode.nopIn, pdu.initiatorTaskTag == WirePDU.noTag {
+                    questionsSinceStatus += 1
+                }
+                guard pdu.opcode == WirePDU.Opcode.scsiResponse else { return .take }
+                questionsSinceStatus = 0
+                guard lost.isEmpty else { return .take }
                 lost.append(pdu.statSN)
                 return .lose
             }
@@ -109,12 +113,11 @@ extension Interoperability.Sessions {
             if cid == 0 { try session.addConnection(cid: 1) }
             #expect(try session.ping([2], on: cid) == [2])
             #expect(!task.isEnded && connection.expStatSN == first)
-            let before = questionCount
             try session.snack(.status, begRun: first, runLength: 1, on: cid)
             _ = try session.wait(for: task)
             if cid == 1 {
                 // A unit attention with another connection there: its fence has been told that it did not come.
-                try session.pump(awaiting: "the target's next question", alive: nil) { questionCount > before }
+                try session.pump(awaiting: "the target's next question", alive: nil) { questionsSinceStatus > 0 }
             }
             #expect(connection.expStatSN == first &+ 2)
             #expect(session.rejects.isEmpty)
