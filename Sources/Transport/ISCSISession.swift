@@ -42,6 +42,8 @@ internal import TargetCore
     private var freeTasks: [Borrowed<ISCSITask>] = []
     /// Of the tasks that are not free.
     private var tags = TaskTags()
+    /// Requests that wait for commands to end in their handlers.
+    private var waitCount = 0
     var leasedByteCount = 0
     var memoryWaiters: [ISCSITask] = []
     private var isTurnPlanned = false
@@ -205,6 +207,19 @@ internal import TargetCore
         get { unsafe order.contents.pointee.window }
         _modify { yield unsafe &order.contents.pointee.window }
     }
+
+    /// Task management and logouts that may wait for commands to end. One that has been answered in vain still counts:
+    /// while a handler keeps its commands, a peer cannot make us remember ever more requests about them.
+    private static let waitLimit = 64
+
+    /// A request is about to wait for commands to end; `endWait` follows. False when too many wait already.
+    func beginWait() -> Bool {
+        guard waitCount < Self.waitLimit else { return false }
+        waitCount += 1
+        return true
+    }
+
+    func endWait() { waitCount -= 1 }
 
     // MARK: Turns
 

@@ -142,14 +142,19 @@ internal import TargetCore
     private lazy var closeHalfOpen: AdmissionControl.Closer = {
         nonisolated(unsafe) weak let context = self
         return { [mailbox] ticket in
-            mailbox.perform { unsafe context?.halfOpen[ticket]?.close(reason: "its place is needed for another") }
+            mailbox.perform { unsafe context?.halfOpen[ticket]?.close(reason: Self.evictionReason) }
         }
     }()
 
-    /// The login of `connection` is done.
-    func loggedIn(_ connection: ISCSIConnection) {
+    static let evictionReason = "its place is needed for another"
+
+    /// The login of `connection` is done, and nobody closes it for the sake of another any more. False when that has
+    /// been decided already: the message that closes it is on its way to this loop.
+    @discardableResult
+    func keepsPlace(_ connection: ISCSIConnection) -> Bool {
+        guard server.admission.loggedIn(connection.ticket) else { return false }
         halfOpen[connection.ticket] = nil
-        server.admission.loggedIn(connection.ticket)
+        return true
     }
 
     /// A connection that comes from another loop, with its login almost done.
@@ -164,7 +169,7 @@ internal import TargetCore
         guard let connection = connections.removeValue(forKey: ObjectIdentifier(connection)) else { return }
         closed.append(connection)
         totals.counters.add(connection.counters)
-        loggedIn(connection)
+        halfOpen[connection.ticket] = nil
         finishStopping()
     }
 
