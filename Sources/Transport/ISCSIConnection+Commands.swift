@@ -44,6 +44,7 @@ extension ISCSIConnection {
         case .hold, .ignore: return DataSegment(forgetting: received.frame)
         }
         let pdu = try SCSICommandPDU(received.header, additionalHeaderSegments: received.additionalHeaders)
+        guard !session.isInUse(initiatorTaskTag: pdu.initiatorTaskTag) else { throw .reject(.taskInProgress) }
         guard !pdu.isImmediate || session.activeTaskCount < session.taskLimit,
             let task = session.takeTask()
         else {
@@ -59,6 +60,7 @@ extension ISCSIConnection {
     ) throws(PDUError) -> DataSegment {
         session.commandCount &+= 1
         task.begin(pdu, on: self, sequence: session.commandCount)
+        session.enter(task, initiatorTaskTag: pdu.initiatorTaskTag)
         task.scsi.allowsMappedData = !framer.hasDataDigest && retention == nil
         // What it changes must not show in the data of commands before it.
         if pdu.attribute == SCSICommandPDU.Attribute.ordered { session.settleMappedReads() }
@@ -152,7 +154,7 @@ extension ISCSIConnection {
         switch task.phase {
         case .draining:
             task.phase = .responding
-            enqueue(task)
+            session.respond(task, on: Borrowed(self))
         case .gathering:
             if task.hasDigestError {
                 // RFC 7143 7.8: at error recovery level 0 the command ends, and says why.

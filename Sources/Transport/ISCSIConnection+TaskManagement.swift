@@ -100,8 +100,9 @@ extension ISCSIConnection {
     /// aborted, and no status of theirs will follow.
     private func limit(_ wait: ManagementWait, tag: UInt32) {
         let milliseconds = context.server.configuration.taskManagementTimeoutMilliseconds
-        guard !wait.hasEnded, wait.timer == nil, milliseconds > 0 else { return }
-        managementWaits.append(wait)
+        guard !wait.hasEnded, wait.timer == nil else { return }
+        if !managementWaits.contains(where: { $0 === wait }) { managementWaits.append(wait) }
+        guard milliseconds > 0 else { return }
         // A closed connection cancels the timer, so the timer may hold it.
         wait.timer = context.loop.schedule(afterMilliseconds: milliseconds) { [self] in
             guard wait.end() else { return }

@@ -49,7 +49,9 @@ extension ISCSISession {
         if hasSeveralConnections {
             for each in connections where !each.tracksStatus {
                 each.tracksStatus = true
-                each.acknowledgedStatSN = each.statSN
+                // Nobody has looked so far at what is acknowledged there: its last response may be on its way still.
+                let hasSent = each.acknowledgedStatSN != each.statSN
+                each.acknowledgedStatSN = each.statSN &- (hasSent ? 1 : 0)
             }
         }
     }

@@ -2,6 +2,8 @@
 
 internal import EventLoop
 internal import ISCSI
+internal import SCSI
+internal import TargetCore
 
 /// A response that all connections of a session must see in its place (RFC 7143 4.2.2.3.3, Response Fence): it leaves
 /// when everything that was sent before it on the others has been acknowledged, and nothing follows on the others until
@@ -29,6 +31,35 @@ extension ISCSISession {
         guard hasSeveralConnections else { return send() }
         fences.append(ResponseFence(connection, send: send))
         if fences.count == 1 { begin(fences[0]) }
+    }
+
+    /// `task`, which is in the phase `responding`, answers on its connection: behind a fence where RFC 7143 4.2.2.3.3 asks
+    /// for one.
+    func respond(_ task: ISCSITask, on connection: Borrowed<ISCSIConnection>) {
+        guard hasSeveralConnections, Self.needsFence(task) else { return connection.use { $0.enqueue(task) } }
+        let command = task.targetTransferTag
+        fence(connection.object) {
+            // It may have lost its connection meanwhile, and another command may have begun.
+            guard task.targetTransferTag == command, task.phase == .responding else { return }
+            task.connection?.use { $0.enqueue(task) }
+        }
+    }
+
+    /// The unit attention that tells of commands which ended with no status of their own, and the status of PREEMPT AND
+    /// ABORT. All such unit attentions count as the first one: they are rare.
+    private static func needsFence(_ task: ISCSITask) -> Bool {
+        switch task.scsi.status {
+        case .good:
+            let service = PersistentReserveOutServiceAction.preemptAndAbort.rawValue
+            return task.scsi.cdb.opcode == OperationCode.persistentReserveOut.rawValue
+                && task.scsi.cdb[1] & 0x1F == service
+        case .checkCondition:
+            guard let sense = task.scsi.sense, sense.key == .unitAttention else { return false }
+            return sense.additional.asc == AdditionalSense.powerOnOccurred.asc
+                || sense.additional.asc == AdditionalSense.commandsClearedByAnotherInitiator.asc
+        default:
+            return false
+        }
     }
 
     private func begin(_ fence: ResponseFence) {

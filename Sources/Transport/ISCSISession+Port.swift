@@ -18,7 +18,7 @@ extension ISCSISession: TargetPort {
         guard let connection = task.connection else { return finishedUnconnected(task) }
         if task.phase == .gathering, !endsGathering(task) { return }
         task.phase = .responding
-        connection.use { $0.enqueue(task) }
+        respond(task, on: connection)
     }
 
     /// `task` has ended, and its connection has gone: its answer waits for another one, if there can be one.

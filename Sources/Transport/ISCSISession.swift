@@ -40,6 +40,8 @@ internal import TargetCore
     private(set) var tasks: [ISCSITask] = []
     /// Of `tasks`.
     private var freeTasks: [Borrowed<ISCSITask>] = []
+    /// Of the tasks that are not free.
+    private var tags = TaskTags()
     var leasedByteCount = 0
     var memoryWaiters: [ISCSITask] = []
     private var isTurnPlanned = false
@@ -135,28 +137,44 @@ internal import TargetCore
 
     /// The newest command of this tag: an older one may still wait for the acknowledgement of its status.
     func task(initiatorTaskTag: UInt32, where matches: (ISCSITask) -> Bool) -> ISCSITask? {
-        tasks.filter { $0.phase != .free && $0.initiatorTaskTag == initiatorTaskTag && matches($0) }
-            .max { $0.sequence < $1.sequence }
+        var position = tags.newest(of: initiatorTaskTag)
+        while let found = position {
+            if matches(tasks[found]) { return tasks[found] }
+            position = tags.older(than: found)
+        }
+        return nil
+    }
+
+    /// Whether a command of this tag is still to be answered (RFC 7143 11.2.1.8). One whose connection has gone, and that
+    /// nobody can reassign, is not.
+    func isInUse(initiatorTaskTag: UInt32) -> Bool {
+        task(initiatorTaskTag: initiatorTaskTag) { task in
+            !task.isStatusSent && (task.connection != nil || keepsTasks(ofDeparture: task.departure))
+        } != nil
+    }
+
+    /// `task` carries out a command of this tag from now on.
+    func enter(_ task: ISCSITask, initiatorTaskTag: UInt32) {
+        tags.insert(initiatorTaskTag, position: task.position)
     }
 
     func task(targetTransferTag: UInt32) -> Borrowed<ISCSITask>? {
-        let index = Int(targetTransferTag & 0xFFFF)
+        let index = Int(targetTransferTag & (1 << ISCSITask.positionBitCount - 1))
         guard index < tasks.count, tasks[index].targetTransferTag == targetTransferTag else { return nil }
         return Borrowed(tasks[index])
     }
 
-    /// The task that still takes unsolicited data under this tag. Few are in that state at a time.
+    /// The task that still takes unsolicited data under this tag.
     func task(unsolicitedFor initiatorTaskTag: UInt32) -> Borrowed<ISCSITask>? {
-        for task in tasks where task.initiatorTaskTag == initiatorTaskTag {
-            if task.phase == .gathering || task.phase == .draining { return Borrowed(task) }
-        }
-        return nil
+        task(initiatorTaskTag: initiatorTaskTag) { $0.phase == .gathering || $0.phase == .draining }
+            .map { Borrowed($0) }
     }
 
     /// The response has gone, or will never be sent: everything is given back.
     func release(_ task: ISCSITask) {
         forgetMemoryWait(of: task)
         giveBackLease(of: task)
+        tags.remove(position: task.position)
         task.phase = .free
         task.write = nil
         freeTasks.append(Borrowed(task))
@@ -259,6 +277,7 @@ internal import TargetCore
         context.keepUntilQuiet(self)
         for task in tasks where task.phase == .responding || task.phase == .draining {
             giveBackLease(of: task)
+            tags.remove(position: task.position)
             task.phase = .free
         }
         nexus.object.close { [self] in becameQuiet() }

@@ -75,6 +75,9 @@ final class ISCSITask: SendOwner {
     /// Bits of a Target Transfer Tag that hold the position.
     static let positionBitCount = 16
 
+    /// In the session's table.
+    var position: Int { Int(targetTransferTag & (1 << Self.positionBitCount - 1)) }
+
     init(index: UInt32, session: ISCSISession, loop: any OwnerLoop) {
         targetTransferTag = index
         self.session = Borrowed(session)

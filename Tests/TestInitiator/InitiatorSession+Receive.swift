@@ -209,7 +209,8 @@ extension InitiatorSession {
             // The target asks for it by a recovery R2T, or ends the task with a status (RFC 7143 7.8).
             return
         }
-        guard refused.opcode == WirePDU.Opcode.scsiCommand else { return }
+        // Another command may have used the tag of this one.
+        guard refused.opcode == WirePDU.Opcode.scsiCommand, refused.cmdSN == task.cmdSN else { return }
         if isDigest && negotiated.errorRecoveryLevel > 0 {
             // The command was not taken: its CmdSN is missed until it is sent again (RFC 7143 7.2.1).
             try send(task, on: connection.cid)

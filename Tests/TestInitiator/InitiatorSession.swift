@@ -134,13 +134,16 @@ package final class InitiatorSession {
         return cmdSN
     }
 
-    /// Sends a command with its immediate and unsolicited data, and does not wait for its end.
+    /// Sends a command with its immediate and unsolicited data, and does not wait for its end. `tag`: one that nothing
+    /// under way has.
     @discardableResult
-    package func submit(_ command: InitiatorCommand, on cid: UInt16? = nil) throws -> InitiatorTask {
+    package func submit(
+        _ command: InitiatorCommand, on cid: UInt16? = nil, tag: UInt32? = nil
+    ) throws -> InitiatorTask {
         let connection = try live(cid ?? leading)
         let number = try takeCmdSN(isImmediate: command.isImmediate)
         let task = InitiatorTask(
-            command, lun: command.lun ?? options.lun, tag: makeTag(), cmdSN: number, cid: connection.cid,
+            command, lun: command.lun ?? options.lun, tag: tag ?? makeTag(), cmdSN: number, cid: connection.cid,
             limits: limits(connection))
         tasks[task.initiatorTaskTag] = task
         try send(task, on: connection.cid)

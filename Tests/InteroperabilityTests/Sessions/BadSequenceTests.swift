@@ -39,7 +39,6 @@ extension Interoperability.Sessions {
                     #expect(reasons.count <= 1 && allowed.isSuperset(of: reasons) && !isDropped, "\(told)")
                 case .sense(let code): #expect(task?.outcome?.senseCode == code && !isDropped, "\(told)")
                 case .dropped: #expect(isDropped, "\(told)")
-                case .harmless: break
                 }
                 for cid in session.liveCIDs { session.cut(cid) }
             }

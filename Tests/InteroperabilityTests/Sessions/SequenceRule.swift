@@ -15,8 +15,6 @@ struct SequenceRule: CustomTestStringConvertible {
         case sense(Int)
         /// The target ends the connection.
         case dropped
-        /// The RFC leaves the answer open; others are not harmed.
-        case harmless
     }
 
     // Reasons of a Reject.
@@ -24,6 +22,7 @@ struct SequenceRule: CustomTestStringConvertible {
     static let snackReject: UInt8 = 3
     static let protocolError: UInt8 = 4
     static let commandNotSupported: UInt8 = 5
+    static let taskInProgress: UInt8 = 7
     static let invalidField: UInt8 = 9
 
     // RFC 7143 11.4.7.2.
@@ -183,7 +182,7 @@ struct SequenceRule: CustomTestStringConvertible {
         SequenceRule("a CmdSN of long ago", .ignored, command(.testUnitReady, awaited: false) { $0.cmdSN &-= 1 << 20 }),
         SequenceRule(
             "a CmdSN beyond the window", .ignored, command(.testUnitReady, awaited: false) { $0.cmdSN &+= 1 << 16 }),
-        SequenceRule("a task tag that is in use", .harmless) { session in
+        SequenceRule("a task tag that is in use", .rejected([taskInProgress])) { session in
             session.holdsR2Ts = true
             let first = try session.submit(.write(lba: 0, bytes).sending(.nothing))
             let connection = session.connection(session.leading)
