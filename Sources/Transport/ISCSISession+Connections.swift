@@ -205,6 +205,11 @@ extension ISCSISession {
         departures.contains { $0.number == number && $0.keepsTasks }
     }
 
+    /// Answers of connections that have gone wait in vain for another one.
+    func dropKeptResponses() {
+        for task in tasks where task.connection == nil && task.phase == .responding { dropResponse(of: task) }
+    }
+
     /// Ends the tasks of connections of this CID that have gone. `done` is called when they can touch no medium any more.
     func endTasks(of cid: UInt16, for owner: ISCSIConnection, _ done: @escaping () -> Void) {
         for departure in departures where departure.cid == cid && departure.keepsTasks { end(departure) }
