@@ -40,8 +40,7 @@ internal import TargetCore
 
     /// Counters of connections and sessions that have gone, and of all logical units.
     var totals = ServerSnapshot()
-    private var unitCounters: [UnsafeMutablePointer<UnitCounters>] = unsafe []
-    private var unitCounterIndex: [UnitName: Int] = [:]
+    private var countedUnits: [UnitName: UnsafeMutablePointer<CountedUnit>] = unsafe [:]
 
     init(
         loop: EventLoop, mailbox: CompletionMailbox, samples: StatisticsRing, place: LoopPlacement, server: ServerState
@@ -63,7 +62,7 @@ internal import TargetCore
     }
 
     deinit {
-        while let counters = unsafe unitCounters.popLast() { unsafe counters.deallocate() }
+        for unsafe unit in unsafe countedUnits.values { unsafe unit.deallocate() }
     }
 
     // MARK: A turn
@@ -245,13 +244,12 @@ internal import TargetCore
     // MARK: Counters
 
     /// Where the commands of one logical unit are counted on this loop: stays where it is as long as the loop lives.
-    func counters(of name: UnitName) -> UnsafeMutablePointer<UnitCounters> {
-        if let index = unitCounterIndex[name] { return unsafe unitCounters[index] }
-        let counters = UnsafeMutablePointer<UnitCounters>.allocate(capacity: 1)
-        unsafe counters.initialize(to: UnitCounters())
-        unitCounterIndex[name] = unsafe unitCounters.count
-        unsafe unitCounters.append(counters)
-        return unsafe counters
+    func counted(_ name: UnitName) -> UnsafeMutablePointer<CountedUnit> {
+        if let unit = unsafe countedUnits[name] { return unsafe unit }
+        let unit = UnsafeMutablePointer<CountedUnit>.allocate(capacity: 1)
+        unsafe unit.initialize(to: CountedUnit(number: server.unitNumber(of: name)))
+        unsafe countedUnits[name] = unsafe unit
+        return unsafe unit
     }
 
     func snapshot() -> ServerSnapshot {
@@ -262,7 +260,7 @@ internal import TargetCore
         }
         snapshot.connectionCount = connections.count
         snapshot.loops = [LoopCounters(of: self, connectionCount: connections.count)]
-        for (name, index) in unitCounterIndex { snapshot.units[name] = unsafe unitCounters[index].pointee }
+        for unsafe (name, unit) in unsafe countedUnits { snapshot.units[name] = unsafe unit.pointee.counters }
         return snapshot
     }
 }

@@ -80,7 +80,7 @@ extension RunningServer: ConfigurationControl {
         // Nothing can fail from here on.
         Self.watch(opened, server)
         assembly.follow(configuration, opened: opened)
-        statistics.follow(targetNames: configuration.targets.map(\.name), units: configuration.unitNames)
+        statistics.follow(configuration.seenUnits)
         let change = server.replaceServed(
             by: ServedTargets(policy: policy, targets: assembly.targets, units: assembly.units))
         report.changedSessions = change.changedSessionCount
