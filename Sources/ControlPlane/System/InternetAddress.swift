@@ -29,12 +29,20 @@ struct InternetAddress {
     }
 
     /// Our end of a socket.
-    init?(localOf descriptor: CInt) {
+    init?(localOf descriptor: CInt) { unsafe self.init(descriptor) { unsafe getsockname($0, $1, $2) } }
+
+    /// The other end of a socket.
+    init?(peerOf descriptor: CInt) { unsafe self.init(descriptor) { unsafe getpeername($0, $1, $2) } }
+
+    private init?(
+        _ descriptor: CInt,
+        _ call: (CInt, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> CInt
+    ) {
         var count = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
             // sockaddr_storage is made to be seen as sockaddr.
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe getsockname(descriptor, $0, &count)
+                unsafe call(descriptor, $0, &count)
             }
         }
         guard result == 0 else { return nil }
