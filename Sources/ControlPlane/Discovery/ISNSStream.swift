@@ -59,6 +59,7 @@ final class ISNSStream {
     /// Sends what there is room for; the rest goes when there is more. A request is as long as what it registers, and
     /// there is one at a time.
     func send(_ message: ISNSMessage) throws(SystemError) {
+        reader.expectAnswer(to: message)
         unsent += message.bytes()
         try flush()
     }

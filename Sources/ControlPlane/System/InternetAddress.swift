@@ -68,6 +68,13 @@ struct InternetAddress {
         }
     }
 
+    /// Whether it stands for every address of a machine, however it was written: 0.0.0.0 or ::, or the one as the other.
+    var isWildcard: Bool {
+        let bytes = bytes
+        return bytes[..<10].allSatisfy { $0 == 0 } && bytes[12...].allSatisfy { $0 == 0 }
+            && (bytes[10...11] == [0, 0] || bytes[10...11] == [0xFF, 0xFF])
+    }
+
     /// In numbers; nil for an address that is none of the Internet.
     var host: String? {
         var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
