@@ -62,7 +62,7 @@ internal import TargetCore
     }
 
     deinit {
-        for unsafe unit in unsafe countedUnits.values { unsafe unit.deallocate() }
+        unsafe countedUnits.values.forEach { unsafe $0.deallocate() }
     }
 
     // MARK: A turn
@@ -260,7 +260,7 @@ internal import TargetCore
         }
         snapshot.connectionCount = connections.count
         snapshot.loops = [LoopCounters(of: self, connectionCount: connections.count)]
-        for unsafe (name, unit) in unsafe countedUnits { snapshot.units[name] = unsafe unit.pointee.counters }
+        unsafe countedUnits.forEach { name, unit in unsafe snapshot.units[name] = unit.pointee.counters }
         return snapshot
     }
 }
