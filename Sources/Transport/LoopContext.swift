@@ -62,7 +62,7 @@ internal import TargetCore
     }
 
     deinit {
-        unsafe countedUnits.values.forEach { unsafe $0.deallocate() }
+        while let unit = unsafe countedUnits.popFirst() { unsafe unit.value.deallocate() }
     }
 
     // MARK: A turn
@@ -260,7 +260,9 @@ internal import TargetCore
         }
         snapshot.connectionCount = connections.count
         snapshot.loops = [LoopCounters(of: self, connectionCount: connections.count)]
-        unsafe countedUnits.forEach { name, unit in unsafe snapshot.units[name] = unit.pointee.counters }
+        for name in unsafe Array(countedUnits.keys) {
+            snapshot.units[name] = unsafe countedUnits[name]?.pointee.counters
+        }
         return snapshot
     }
 }
