@@ -187,24 +187,25 @@ extension Interoperability {
             try server.martlet.stop()
         }
 
+        private static func waitForLog(_ words: String, of server: AccessServer) throws {
+            let deadline = Date(timeIntervalSinceNow: 20)
+            while !server.martlet.standardError.contains(words) {
+                guard Date() < deadline else { throw HarnessError("no \(words): \(server.martlet.standardError)") }
+                sched_yield()
+            }
+        }
+
         @Test("SIGHUP applies the file again, and a wrong file changes nothing")
         func hangUp() throws {
             let server = try AccessServer(Self.configuration(), unitCount: 2)
             let alice = try Initiator(server.url(Self.target, 0), .named(Self.alice))
-            func waitForLog(_ words: String) throws {
-                let deadline = Date(timeIntervalSinceNow: 20)
-                while !server.martlet.standardError.contains(words) {
-                    guard Date() < deadline else { throw HarnessError("no \(words): \(server.martlet.standardError)") }
-                    sched_yield()
-                }
-            }
             try server.write("targets: [")
             server.martlet.send(SIGHUP)
-            try waitForLog("SIGHUP: nothing is changed:")
+            try Self.waitForLog("SIGHUP: nothing is changed:", of: server)
             _ = try alice.read(lba: 0, blockCount: 8)
             try server.write(Self.configuration(aliceLUNs: "{0: d0}"))
             server.martlet.send(SIGHUP)
-            try waitForLog("is applied: 2 change(s), 1 session(s) see other LUNs, 0 ended")
+            try Self.waitForLog("is applied: 2 change(s), 1 session(s) see other LUNs, 0 ended", of: server)
             #expect(try alice.perform(Command(cdb: CDB.testUnitReady)).sense == Self.lunsChanged)
             try server.martlet.stop()
         }
@@ -258,6 +259,8 @@ extension Interoperability {
                     MartletServer.path, ["serve", "--config", server.configurationPath] + options)
                 #expect(started.ending == .exit(2) && started.error.contains(sentence), "\(started.summary)")
             }
+            server.martlet.send(SIGHUP)
+            try Self.waitForLog("SIGHUP: nothing is changed:", of: server)
             let alice = try Initiator(server.url(Self.target, 0), .named(Self.alice))
             _ = try alice.read(lba: 0, blockCount: 8)
             try server.martlet.stop()

@@ -29,7 +29,7 @@ public struct ExplainReport: Codable, Equatable, Sendable {
         public var target = ""
         /// "127.0.0.1:3260,1": address and portal group tag.
         public var portals: [String] = []
-        /// SendTargets tells of it.
+        /// SendTargets tells of it at these portals.
         public var isSeen = false
         public var mayLogIn = false
         public var reason = ""
