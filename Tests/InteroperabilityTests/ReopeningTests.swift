@@ -10,8 +10,8 @@ extension Interoperability {
         private static let roundCount = 50
         /// Requests at the control socket that are not quite over.
         private static let descriptorSlack = 3
-        /// Bytes for each round, twice what the allocator needs for itself.
-        private static let memorySlack = 40 << 10
+        /// Bytes for each round: twice what a device that was used leaves behind, with two requests at the control socket.
+        private static let memorySlack = 12 << 10
 
         private struct Usage {
             var descriptorCount: Int

@@ -167,6 +167,23 @@ extension Interoperability {
             }
         }
 
+        @Test("A handler that completes commands of a device that was taken out and closed harms nobody")
+        func lateCompletions() throws {
+            let handler = try BadHandler("THREADS=0")
+            let server = try AccessServer(
+                Self.configuration(luns: "{0: d0, 1: d1}", devices: "d1: {backstore: bad/late, size: 1M}"),
+                options: handler.options, unitCount: 2)
+            for _ in 0..<5 {
+                try expectServes(server.url(Self.target, 1))
+                try server.demand(Self.remove)
+                try server.demand(Self.add)
+            }
+            try expectServes(server.url(Self.target, 0))
+            try server.martlet.stop()
+            let log = server.martlet.standardError
+            #expect(log.split(separator: "\n").count { $0.contains("completed a command twice") } == 5, "\(log)")
+        }
+
         @Test("What a filter holds back for ever is let go when its device is taken out, and the store is closed")
         func hungInFilter() throws {
             let handler = try LifeHandler()

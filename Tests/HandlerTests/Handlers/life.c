@@ -55,6 +55,7 @@ static void life_close(struct tcmu_device *dev) {
 static int life_read(
     struct tcmu_device *dev, struct tcmur_cmd *cmd, struct iovec *iovec, size_t count, size_t length, off_t offset) {
     (void)cmd, (void)count;
+    hold("read", dev);
     memcpy(iovec->iov_base, (char *)tcmur_dev_get_private(dev) + offset, length);
     return TCMU_STS_OK;
 }

@@ -29,8 +29,8 @@ final class LifeHandler {
         log.filter { $0.hasSuffix(" \(name)") }.map { String($0.dropLast(name.count + 1)) }
     }
 
-    /// From now on `phase` (open, flush, close) of the store takes until the returned function is called.
-    func hold(_ phase: String, of name: String) throws -> () -> Void {
+    /// From now on `phase` (open, read, flush, close) of the store takes until the returned function is called.
+    func hold(_ phase: String, of name: String) throws -> @Sendable () -> Void {
         let path = folder.file("hold-\(phase)-\(name)")
         guard mkfifo(path, 0o600) == 0 else { throw HarnessError("mkfifo", errno: errno) }
         let end = open(path, O_RDWR | O_CLOEXEC)
