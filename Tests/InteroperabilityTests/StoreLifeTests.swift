@@ -56,6 +56,21 @@ extension Interoperability {
             #expect(log.contains("the device d1 (life/a) is closed: no target has it any more"), "\(log)")
         }
 
+        @Test("A store that never closes after its device was taken out ends the stop at its limit, and is named")
+        func stopAtLimit() throws {
+            let handler = try LifeHandler()
+            let server = try AccessServer(
+                Self.configuration(), options: handler.options + ["--stop-limit", "2"], unitCount: 3)
+            _ = try handler.hold("close", of: "a")
+            try server.demand(Self.remove)
+            try handler.waitForLog("flushed a")
+            server.martlet.send(SIGTERM)
+            #expect(try server.martlet.waitForEnd(limitSeconds: 20) == .exit(1))
+            let log = server.martlet.standardError
+            #expect(log.contains("the handler life has not returned from close"), "\(log)")
+            #expect(handler.log(of: "b").last == "closed")
+        }
+
         @Test("A device that is taken out and put in again at once is opened when its store is closed")
         func removeAndAdd() throws {
             let handler = try LifeHandler()
