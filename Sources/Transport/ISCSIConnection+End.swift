@@ -44,6 +44,7 @@ extension ISCSIConnection {
         session.isEnding = true
         while shedRetained() {}
         retention = nil
+        session.dropKeptResponses()
         // What waits for data waits in vain from here on.
         session.dropIncompleteTasks()
         session.whenIdle { [self] in closeAfterFlush() }

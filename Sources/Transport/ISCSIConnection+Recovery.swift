@@ -37,7 +37,9 @@ extension ISCSIConnection {
 
     private func limitRetention() {
         while retention?.isOverfull ?? false { _ = shedRetained() }
-        if retention?.count ?? 0 >= StatusRetention.wantedEntryCount { askForAcknowledgement() }
+        // Who waits for memory may wait for what has just been kept.
+        let isAwaited = session.map { !$0.memoryWaiters.isEmpty } ?? false
+        if isAwaited || retention?.count ?? 0 >= StatusRetention.wantedEntryCount { askForAcknowledgement() }
     }
 
     /// The oldest answer is kept no longer. False when there is none.

@@ -41,7 +41,7 @@ extension Interoperability {
         @Test("A store whose device was taken out is flushed and closed before a clean stop ends")
         func stopWhileLeaving() throws {
             let handler = try LifeHandler()
-            let server = try AccessServer(Self.configuration(), options: handler.options, unitCount: 3)
+            let server = try AccessServer(Self.configuration(), unitCount: 3, options: handler.options)
             let release = try handler.hold("flush", of: "a")
             try server.demand(Self.remove)
             try handler.waitForLog("flushes a")
@@ -60,7 +60,7 @@ extension Interoperability {
         func stopAtLimit() throws {
             let handler = try LifeHandler()
             let server = try AccessServer(
-                Self.configuration(), options: handler.options + ["--stop-limit", "2"], unitCount: 3)
+                Self.configuration(), unitCount: 3, options: handler.options + ["--stop-limit", "2"])
             _ = try handler.hold("close", of: "a")
             try server.demand(Self.remove)
             try handler.waitForLog("flushed a")
@@ -74,7 +74,7 @@ extension Interoperability {
         @Test("A device that is taken out and put in again at once is opened when its store is closed")
         func removeAndAdd() throws {
             let handler = try LifeHandler()
-            let server = try AccessServer(Self.configuration(), options: handler.options, unitCount: 3)
+            let server = try AccessServer(Self.configuration(), unitCount: 3, options: handler.options)
             let release = try handler.hold("flush", of: "a")
             try server.demand(Self.remove)
             try handler.waitForLog("flushes a")
@@ -98,7 +98,7 @@ extension Interoperability {
             let handler = try LifeHandler()
             let devices = "d1: {backstore: life/a, size: 1M}\n  d3: {backstore: life/a, size: 1M}"
             let server = try AccessServer(
-                Self.configuration(devices: devices), options: handler.options, unitCount: 3)
+                Self.configuration(devices: devices), unitCount: 3, options: handler.options)
             let release = try handler.hold("close", of: "a")
             try server.demand(Self.remove)
             try handler.waitForLog("flushed a")
@@ -122,7 +122,7 @@ extension Interoperability {
         @Test("A store is not opened under a second name while it is open under the first")
         func renamed() throws {
             let handler = try LifeHandler()
-            let server = try AccessServer(Self.configuration(), options: handler.options, unitCount: 3)
+            let server = try AccessServer(Self.configuration(), unitCount: 3, options: handler.options)
             let renamed = Self.configuration(
                 luns: "{0: d0, 1: dNew, 2: d2}",
                 devices: "dNew: {backstore: \"fault:error=1%,on=write+life/a\", size: 1M}")
@@ -153,7 +153,7 @@ extension Interoperability {
             let handler = try LifeHandler()
             let server = try AccessServer(
                 Self.configuration(luns: "{0: d0, 1: d1}"),
-                options: handler.options + ["--stop-limit", "\(stopLimit)"], unitCount: 2)
+                unitCount: 2, options: handler.options + ["--stop-limit", "\(stopLimit)"])
             let session = try server.url(Self.target, 1).session()
             _ = try handler.hold("open", of: "b")
             try server.write(Self.configuration())
@@ -187,7 +187,7 @@ extension Interoperability {
             let handler = try BadHandler("THREADS=0")
             let server = try AccessServer(
                 Self.configuration(luns: "{0: d0, 1: d1}", devices: "d1: {backstore: bad/late, size: 1M}"),
-                options: handler.options, unitCount: 2)
+                unitCount: 2, options: handler.options)
             for _ in 0..<5 {
                 try expectServes(server.url(Self.target, 1))
                 try server.demand(Self.remove)
@@ -204,7 +204,7 @@ extension Interoperability {
             let handler = try LifeHandler()
             let server = try AccessServer(
                 Self.configuration(devices: "d1: {backstore: \"fault:hang=100%,on=read+life/a\", size: 1M}"),
-                options: handler.options, unitCount: 3)
+                unitCount: 3, options: handler.options)
             let session = try WireSession(server.url(Self.target, 1))
             for lba in 0..<4 as Range<UInt64> { try session.submit(.read16(lba: lba, blockCount: 1)) }
             _ = try session.perform(Command(cdb: CDB.testUnitReady))

@@ -51,7 +51,7 @@ extension Interoperability.Sessions {
         @Test("It is not sent before the command has ended", arguments: Promise.allCases)
         func waits(promise: Promise) throws {
             let handler = try LifeHandler()
-            let server = try AccessServer(Self.configuration, options: handler.options, unitCount: 2)
+            let server = try AccessServer(Self.configuration, unitCount: 2, options: handler.options)
             let url = server.url(Self.target, 0)
             let session = try url.session {
                 $0.maxConnections = 2

@@ -8,7 +8,7 @@ final class AccessServer {
     let configurationPath: String
     private let folder: TemporaryFolder
 
-    init(_ configuration: String, options: [String] = [], unitCount: Int) throws {
+    init(_ configuration: String, unitCount: Int, options: [String] = []) throws {
         folder = try TemporaryFolder()
         configurationPath = try folder.write(configuration.utf8, to: "martlet.yaml")
         controlPath = folder.file("control")
