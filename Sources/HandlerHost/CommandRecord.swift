@@ -89,6 +89,11 @@ struct CommandRecord {
         unsafe (base + Layout.device).assumingMemoryBound(to: Unmanaged<HandlerDevice>?.self).pointee
     }
 
+    /// The record has ended, and its device goes: whoever comes back to it finds none.
+    func forgetDevice() {
+        unsafe (base + Layout.device).storeBytes(of: nil, as: Unmanaged<HandlerDevice>?.self)
+    }
+
     /// Which of the watch's counters has the command.
     var ticket: Int {
         get { unsafe (base + Layout.ticket).assumingMemoryBound(to: Int.self).pointee }

@@ -66,6 +66,13 @@ final class CommandWatch: @unchecked Sendable {
     /// Commands begun since the device was opened.
     func begunCount(_ operation: BlockRequest.Operation) -> UInt64 { begunCount(Int(operation.rawValue)) }
 
+    /// A command was begun that the handler was shown: a mapped read has no record.
+    var hasBegun: Bool {
+        (0..<Self.ticketCount).contains {
+            unsafe $0 % Self.setSize != Self.mappedRead && counters[$0].load(ordering: .relaxed) > 0
+        }
+    }
+
     var begunMappedReadCount: UInt64 { begunCount(Self.mappedRead) }
 
     private func begunCount(_ place: Int) -> UInt64 {

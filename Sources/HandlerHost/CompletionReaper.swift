@@ -24,6 +24,7 @@ final class CompletionReaper: Sendable {
     private let silence: CInt
     private let waker: CInt
     private let mode = Atomic<UInt8>(Mode.watching)
+    private let isGivenUp = Atomic<Bool>(false)
 
     init() throws(SystemFiles.Failure) {
         var made: [CInt] = []
@@ -41,7 +42,12 @@ final class CompletionReaper: Sendable {
         waker = made[2]
     }
 
-    deinit {
+    deinit { giveUp() }
+
+    /// Closes the descriptors. `run` has ended, nobody watches `descriptor`, and nothing more is asked. Safe to call
+    /// again.
+    func giveUp() {
+        guard !isGivenUp.exchange(true, ordering: .acquiringAndReleasing) else { return }
         for each in [descriptor, silence, waker] { _ = close(each) }
     }
 

@@ -14,6 +14,8 @@ final class HandlerBatches: Sendable {
     let wantedReaps = Atomic<Int>(0)
     let submitCount = Atomic<UInt64>(0)
     let reapCount = Atomic<UInt64>(0)
+    /// Somebody besides the device's own thread looks at the descriptor: it is not closed.
+    let isWatched = Atomic<Bool>(false)
     let reaper: CompletionReaper
 
     init() throws(SystemFiles.Failure) { reaper = try CompletionReaper() }
@@ -24,15 +26,30 @@ extension HandlerDevice {
     public var completionDescriptor: CInt? { batches?.reaper.descriptor }
 
     /// A server's loops take over what a thread of the device does otherwise: whoever calls this watches the
-    /// descriptor that it returns, calls `reap` whenever that is readable, and stops before it closes the device.
-    /// Nil: there is nothing to watch.
+    /// descriptor that it returns, calls `reap` whenever that is readable, and calls `giveBackReaping` when it has
+    /// stopped that and before it closes the device. Nil: there is nothing to watch.
     ///
     /// When the device is drained, because it is closed or opened again after a lost connection, its own thread takes
     /// over for good; further calls of `reap` do no harm.
     public func takeOverReaping() -> CInt? {
         guard let batches else { return nil }
+        batches.isWatched.store(true, ordering: .releasing)
         batches.reaper.park()
         return batches.reaper.descriptor
+    }
+
+    /// Nobody watches the descriptor any more: the device's own thread does, and `close` closes it. Without this call
+    /// it stays open as long as the device is in memory, lest somebody watch a number that means something else.
+    public func giveBackReaping() {
+        guard let batches else { return }
+        batches.reaper.takeBack()
+        batches.isWatched.store(false, ordering: .releasing)
+    }
+
+    /// The store is closed.
+    func giveUpDescriptors() {
+        guard let batches, !batches.isWatched.load(ordering: .acquiring) else { return }
+        batches.reaper.giveUp()
     }
 
     /// Ends the requests that the handler has completed, and returns how many. Never blocks; from any thread. When

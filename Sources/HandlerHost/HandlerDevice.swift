@@ -78,6 +78,8 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
     /// Held over open, close and reconfig, which never overlap.
     let lifeCycle = ThreadCondition()
     var isOpenInHandler = false
+    /// `close` was called, and is through. Guarded by `condition`.
+    var isClosing = false
     var isClosed = false
 
     /// Calls of `mapRead` that were not answered.
@@ -136,6 +138,10 @@ public final class HandlerDevice: BlockDevice, @unchecked Sendable {
         default: count > 0 ? "has not ended \(count) command(s)" : "is still open"
         }
     }
+
+    /// The handler has been given commands: a bad one may come back to their records at any time, and by them to the
+    /// device, which stays in memory for as long as the process. Those of `close` itself do not count.
+    public var wasAsked: Bool { watch.hasBegun }
 
     public func submit(_ request: BlockRequest) {
         let ticket = watch.begun(request.operation)

@@ -163,17 +163,14 @@ extension HandlerDevice {
         stopThreads()
         stopReaping()
         closeInHandler()
+        giveUpDescriptors()
         destroy()
     }
 
     /// Ends all that is under way, flushes, and closes the store. Later requests fail. May block as long as the
-    /// handler does; safe to call again.
+    /// handler does; safe to call again, also while the first call is at it, whose end is then waited for.
     public func close() {
-        let isFirst = condition.withLock {
-            defer { isClosed = true }
-            return !isClosed
-        }
-        guard isFirst else { return }
+        guard mayClose() else { return }
         stopMaintenance()
         if handler.takesOnlyCDBs, stage.load(ordering: .relaxed) == Stage.open { flushByCommand() }
         stage.store(Stage.closed, ordering: .sequentiallyConsistent)
@@ -182,8 +179,25 @@ extension HandlerDevice {
         if isOpenInHandler { flushBeforeClose() }
         stopReaping()
         closeInHandler()
+        giveUpDescriptors()
         destroy()
         activity.store(Activity.gone, ordering: .releasing)
+        condition.withLock {
+            isClosed = true
+            condition.broadcast()
+        }
+    }
+
+    /// False: somebody else has closed it by now.
+    private func mayClose() -> Bool {
+        condition.withLock {
+            guard isClosing else {
+                isClosing = true
+                return true
+            }
+            while !isClosed { condition.wait() }
+            return false
+        }
     }
 
     private func stopMaintenance() {
@@ -247,7 +261,10 @@ extension HandlerDevice {
         activity.store(Activity.lastFlush, ordering: .releasing)
         defer { activity.store(Activity.none, ordering: .releasing) }
         let room = UnsafeMutableRawPointer.allocate(byteCount: CommandRecordLayout.byteCount, alignment: 16)
-        defer { unsafe room.deallocate() }
+        // A handler that ends its commands itself may end this one again: its record stays for the life of the
+        // process, as all records do, but without the device.
+        let stays = handler.threadCount == 0
+        defer { if stays { unsafe CommandRecord(base: room).forgetDevice() } else { unsafe room.deallocate() } }
         unsafe room.initializeMemory(as: UInt8.self, repeating: 0, count: CommandRecordLayout.byteCount)
         // The record lives until the flush has ended, which is waited for.
         let record = unsafe CommandRecord(base: room)

@@ -100,11 +100,13 @@ public final class ISCSIServer: Sendable {
         }) { thread.join() }
     }
 
-    /// Runs `body` in the thread of one of the loops, of the next one at each call.
-    func performOnNextLoop(_ body: @escaping @Sendable (LoopContext) -> Void) {
+    /// What runs work in the thread of one of the loops, of the next one at each call; it does nothing when the loop has
+    /// ended. Nil: there are no loops.
+    func nextLoop() -> (@Sendable (@escaping @Sendable (LoopContext) -> Void) -> Void)? {
         let all = workers.withLock { $0 }
-        guard !all.isEmpty else { return }
-        all[watchCount.add(1, ordering: .relaxed).oldValue % all.count].perform(body)
+        guard !all.isEmpty else { return nil }
+        let worker = all[watchCount.add(1, ordering: .relaxed).oldValue % all.count]
+        return { worker.perform($0) }
     }
 
     /// Runs `body` in the thread of each loop, and waits until all have.

@@ -99,6 +99,35 @@ struct ConfigurationPlanTests {
         #expect(plan.refusals.contains { $0.hasPrefix(words) }, "\(plan.refusals)")
     }
 
+    @Test(
+        "A store is not opened under a second name; memory without a name is a store of its own each time",
+        arguments: [
+            // The device that is there, what takes its place among the devices and the LUNs, and the refusal.
+            ("file//a", "d2: {backstore: file//a}", "1: d2", "m.yaml:2: the store file//a of the device d2 is open as"),
+            ("ram//a", "d2: {backstore: ram//a}", "1: d2", "m.yaml:2: the store ram//a of the device d2 is open as"),
+            (
+                "file//a", "d1: {backstore: file//a}, d2: {backstore: file//a, readonly: yes}", "1: d1, 2: d2",
+                "m.yaml:2: the store file//a of the device d2 is open as the device d1, and is not opened twice"
+            ),
+            (
+                "file//a", "d2: {backstore: \"fault:error=1%+file//a\"}", "1: d2",
+                "m.yaml:2: the store file//a of the device d2 is open as"
+            ),
+            (
+                "file//a", "d2: {backstore: file//b}, d3: {backstore: file//b}", "1: d2, 2: d3",
+                "m.yaml:2: the store file//b of the device d3 is that of the device d2, too"
+            ),
+            ("file//a", "d2: {backstore: file//b}", "1: d2", nil), ("ram/2M", "d2: {backstore: ram/2M}", "1: d2", nil),
+            ("file//a", "d1: {backstore: file//a}, d2: {backstore: file//a}", "1: d1", nil),
+        ])
+    func secondName(store: String, devices: String, luns: String, refusal: String?) throws {
+        let old = Self.base.replacing("ram/2M", with: store)
+        let new = old.replacing("d1: {backstore: \(store)}", with: devices).replacing("1: d1", with: luns)
+        let plan = ConfigurationPlan(from: try Self.parse(old), to: try Self.parse(new))
+        #expect(plan.refusals.count == (refusal == nil ? 0 : 1), "\(plan.refusals)")
+        if let refusal { #expect(plan.refusals.first?.hasPrefix(refusal) == true, "\(plan.refusals)") }
+    }
+
     @Test("A device that is not open may become another")
     func closedDevice() throws {
         let plan = try Self.plan([("ram/3M", "ram/5M")])

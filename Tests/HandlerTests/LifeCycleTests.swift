@@ -21,6 +21,32 @@ struct LifeCycleTests {
             ])
     }
 
+    @Test("Who closes a device that is being closed waits for the end of that")
+    func closedTwice() throws {
+        let folder = try TestFolder()
+        try Compiler.compile("life.c", to: "handler_life.so", in: folder, ["FOLDER=\"\(folder.path)\""])
+        let registry = HandlerRegistry(diagnostics: .silent)
+        registry.scan(directories: [folder.path])
+        var configuration = HandlerDeviceConfiguration(configString: "life/a", serial: "1")
+        configuration.byteCount = 1 << 20
+        let device = try HandlerDevice.open(
+            #require(registry.handler(subtype: "life")), configuration, diagnostics: .silent)
+        try #require(mkfifo(folder.file("hold-flush-a"), 0o600) == 0)
+        let fifo = open(folder.file("hold-flush-a"), O_RDWR | O_CLOEXEC)
+        defer { close(fifo) }
+        let first = DispatchQueue(label: "first")
+        first.async { device.close() }
+        while !folder.lines("log").contains("flushes a") { sched_yield() }
+        // Long after the second call has begun, on any machine that is not stopped.
+        DispatchQueue.global().asyncAfter(deadline: .now() + 0.5) {
+            var byte: UInt8 = 0
+            _ = write(fifo, &byte, 1)
+        }
+        device.close()
+        #expect(folder.lines("log") == ["opens a", "open a", "flushes a", "flushed a", "closed a"])
+        first.sync {}
+    }
+
     @Test(
         "A device that does not open says why, and is not closed",
         arguments: [

@@ -43,8 +43,15 @@ package struct ConfigurationPlan {
     private mutating func compareDevices(_ old: Configuration, _ new: Configuration) {
         let before = old.openDevices
         let after = new.openDevices
+        var names = Dictionary(
+            before.values.compactMap { device in device.settings.store.map { ($0, device.name) } }
+        ) { first, second in min(first, second) }
         for device in new.devices where after[device.name] != nil {
             guard let earlier = before[device.name] else {
+                if let store = device.settings.store {
+                    if let name = names[store] { refuse(device, openAs: name, isNew: before[name] == nil) }
+                    names[store] = names[store] ?? device.name
+                }
                 steps.append("+ device \(device.name) (\(device.settings.chain)) is opened")
                 continue
             }
@@ -57,6 +64,18 @@ package struct ConfigurationPlan {
         for device in old.devices where before[device.name] != nil && after[device.name] == nil {
             steps.append("- device \(device.name) (\(device.settings.chain)) is closed when its commands have ended")
         }
+    }
+
+    /// The store of a device has another device's name already.
+    private mutating func refuse(_ device: Configuration.Device, openAs name: String, isNew: Bool) {
+        let store = "\(device.origin): the store \(device.settings.backstore) of the device \(device.name)"
+        guard !isNew else {
+            refusals.append("\(store) is that of the device \(name), too, and is opened once: leave one of them out")
+            return
+        }
+        refusals.append(
+            "\(store) is open as the device \(name), and is not opened twice: keep that name, or take \(name) out of "
+                + "all targets by a change of its own before this one")
     }
 
     // MARK: Targets

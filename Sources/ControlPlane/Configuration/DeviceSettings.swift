@@ -59,6 +59,10 @@ public struct DeviceSettings: Equatable, Sendable {
     /// What stands before the slash: the handler that is meant.
     public var subtype: String { String(backstore.prefix { $0 != "/" }) }
 
+    /// What is opened, by a name that means the same store each time; nil: memory without a name (`ram/SIZE`), which is
+    /// a store of its own each time.
+    var store: String? { backstore.hasPrefix("ram/") && !backstore.hasPrefix("ram//") ? nil : backstore }
+
     /// Nil when the attributes go together; otherwise what is wrong, as a sentence without its beginning.
     var defect: String? {
         if protection == nil, protectionFile != nil || isTagOwnedByInitiator {

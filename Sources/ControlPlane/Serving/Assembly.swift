@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Dispatch
+internal import Foundation
 internal import HandlerHost
 internal import Logging
 internal import Synchronization
@@ -14,9 +15,15 @@ final class Assembly: Sendable {
         /// In the order in which they were opened.
         var devices: [OpenDevice] = []
         var targets: [SCSITarget] = []
-        /// Closed, or about to be: a handler may come back to them as long as the process lives.
-        var retired: [OpenDevice] = []
+        /// Opened by a change that is not through: nobody sees them yet.
+        var opened: [OpenDevice] = []
+        /// No target has them any more, and they are not closed yet.
+        var leaving: [OpenDevice] = []
+        /// Closed, and kept for handlers that come back to their commands (`OpenDevice.mustStay`).
+        var kept: [OpenDevice] = []
         var lastPortIdentifier: UInt16 = 0
+        /// The server stops: what is opened from now on is closed again.
+        var isClosing = false
     }
 
     private let state = Mutex(State())
@@ -32,7 +39,8 @@ final class Assembly: Sendable {
         }
         let assembly = Assembly(opener: opener)
         let devices = try opener.open(
-            configuration.devices.filter { used.contains($0.name) }, of: configuration, beside: [])
+            configuration.devices.filter { used.contains($0.name) }, of: configuration, beside: []
+        ) { _ in }
         assembly.state.withLock { $0.devices = devices }
         assembly.makeTargets(of: configuration)
         return assembly
@@ -44,12 +52,22 @@ final class Assembly: Sendable {
     /// By device name.
     var units: [String: LogicalUnit] { Dictionary(devices.map { ($0.name, $0.unit) }) { first, _ in first } }
 
-    /// Drains, flushes and closes every device. Blocks.
-    func close() { DeviceOpener.close(devices) }
+    /// Drains, flushes and closes every device, and waits for those that are being closed already. The loops have ended.
+    /// Blocks.
+    func close() {
+        let (present, leaving) = state.withLock { state in
+            state.isClosing = true
+            return (state.devices + state.opened, state.leaving)
+        }
+        HandlerThreads.perform([
+            ("martlet-close", { [self] in opener.close(present) }),
+            ("martlet-leave", { [self] in closeLeaving(leaving) }),
+        ])
+    }
 
     /// Sessions are about to be ended: what filters hold back on purpose goes now, so that no session waits for it.
     func release() {
-        for each in devices { each.filters?.release() }
+        for each in state.withLock({ $0.devices + $0.leaving }) { each.filters?.release() }
     }
 
     // MARK: Live changes
@@ -59,13 +77,56 @@ final class Assembly: Sendable {
     func openMissing(_ configuration: Configuration) throws(Failure) -> [OpenDevice] {
         let open = devices
         let used = configuration.usedDevices.subtracting(open.map(\.name))
-        return try opener.open(configuration.devices.filter { used.contains($0.name) }, of: configuration, beside: open)
+        let asked = configuration.devices.filter { used.contains($0.name) }
+        try waitForLeaving(asked)
+        do throws(Failure) {
+            return try opener.open(asked, of: configuration, beside: open) { device throws(Failure) in
+                let isStopping = state.withLock { state in
+                    if !state.isClosing { state.opened.append(device) }
+                    return state.isClosing
+                }
+                if isStopping { throw LiveChanges.stopping }
+            }
+        } catch {
+            state.withLock { $0.opened = [] }
+            throw error
+        }
+    }
+
+    /// What `openMissing` has opened is not wanted. Blocks.
+    func close(opened: [OpenDevice]) {
+        opener.close(opened)
+        state.withLock { $0.opened = [] }
+    }
+
+    /// Longer than the last flush of most stores, shorter than a client of the control socket waits.
+    private static let leavingSeconds = 10.0
+
+    /// No store is opened a second time: what is still being closed of the same name, serial number or store is waited
+    /// for.
+    private func waitForLeaving(_ asked: [Configuration.Device]) throws(Failure) {
+        let deadline = Date(timeIntervalSinceNow: Self.leavingSeconds)
+        let leaving = state.withLock { $0.leaving }
+        for device in asked {
+            for other in leaving where device.meansStore(of: other) {
+                guard !other.life.waitUntilClosed(until: deadline) else { continue }
+                let doing = other.unfinishedBusiness.map { ": its handler \(other.device.handler.subtype) \($0)" } ?? ""
+                throw Failure.runTime(
+                    "the device \(device.name) (\(device.settings.backstore)) cannot be opened: the device "
+                        + "\(other.name) (\(other.backstore)), which was taken out, is not closed after "
+                        + "\(Int(Self.leavingSeconds)) s\(doing); try again when the log says that it is closed"
+                ).at(device.origin)
+            }
+        }
     }
 
     /// The targets and their maps become those of `configuration`. Sessions are to be told then, and after that
     /// `retire` what nobody uses.
     func follow(_ configuration: Configuration, opened: [OpenDevice]) {
-        state.withLock { $0.devices += opened }
+        state.withLock { state in
+            state.devices += opened
+            state.opened = []
+        }
         let units = units
         let wanted = Dictionary(configuration.targets.map { ($0.name, $0.access) }) { first, _ in first }
         for target in targets {
@@ -80,26 +141,39 @@ final class Assembly: Sendable {
     }
 
     /// Closes the devices that `configuration` does not use, each when no session has anything to do with it any more.
-    func retire(_ configuration: Configuration) -> [String] {
+    func retire(_ configuration: Configuration) {
         let used = configuration.usedDevices
         let gone = state.withLock { state in
             let gone = state.devices.filter { !used.contains($0.name) }
             state.devices.removeAll { !used.contains($0.name) }
-            state.retired += gone
+            state.leaving += gone
             return gone
         }
         for device in gone {
-            let logger = opener.logger
-            device.unit.whenUnattached {
-                DispatchQueue.global(qos: .utility).async {
-                    device.filters?.release()
-                    DeviceOpener.close([device])
-                    logger.notice(
-                        "the device \(device.name) (\(device.backstore)) is closed: no target has it any more")
+            // What filters hold back on purpose goes now: sessions keep the unit until their commands have ended.
+            device.filters?.release()
+            device.unit.whenUnattached { [self] in
+                DispatchQueue.global(qos: .utility).async { [self] in
+                    device.endWatch()
+                    closeLeaving([device])
                 }
             }
         }
-        return gone.map(\.name)
+    }
+
+    private func closeLeaving(_ devices: [OpenDevice]) {
+        let staying = devices.filter(\.mustStay)
+        let logger = opener.logger
+        opener.close(devices) { device in
+            logger.notice("the device \(device.name) (\(device.backstore)) is closed: no target has it any more")
+        }
+        state.withLock { state in
+            for device in devices {
+                guard let index = state.leaving.firstIndex(where: { $0.device === device.device }) else { continue }
+                state.leaving.remove(at: index)
+                if staying.contains(where: { $0.device === device.device }) { state.kept.append(device) }
+            }
+        }
     }
 
     // MARK: Targets
@@ -138,6 +212,13 @@ final class Assembly: Sendable {
             others: access.list.rules.compactMap { rule in
                 rule.luns.map { ServedTargets.map(of: $0, units: units) }
             })
+    }
+}
+
+extension Configuration.Device {
+    /// To open it would be to open the store of `other` again, or another one under its identity.
+    fileprivate func meansStore(of other: OpenDevice) -> Bool {
+        name == other.name || settings.store == other.backstore || settings.serial == other.unit.identity.serial
     }
 }
 

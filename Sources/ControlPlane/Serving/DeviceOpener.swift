@@ -14,9 +14,11 @@ struct DeviceOpener: Sendable {
     let logger: Logger
 
     /// Opens `asked`; all or nothing. `open` are those that are open already: they keep their serial numbers, which
-    /// nobody else can have. Blocks.
+    /// nobody else can have. `note` is told of each one as soon as it is open; when it throws, they are closed again.
+    /// Blocks.
     func open(
-        _ asked: [Configuration.Device], of configuration: Configuration, beside open: [OpenDevice]
+        _ asked: [Configuration.Device], of configuration: Configuration, beside open: [OpenDevice],
+        note: (OpenDevice) throws(Failure) -> Void
     ) throws(Failure) -> [OpenDevice] {
         let owners = Dictionary(
             configuration.targets.flatMap { target in target.access.devices.map { ($0, target.name) } }
@@ -28,9 +30,13 @@ struct DeviceOpener: Sendable {
             isAnyNamed: configuration.targets.contains { $0.portGroup != nil })
         var devices: [OpenDevice] = []
         do throws(Failure) {
-            for device in asked { devices.append(try self.open(device, serial: serials[device.name] ?? "", access)) }
+            for device in asked {
+                let opened = try self.open(device, serial: serials[device.name] ?? "", access)
+                devices.append(opened)
+                try note(opened)
+            }
         } catch {
-            Self.close(devices)
+            close(devices)
             throw error
         }
         return devices
@@ -51,15 +57,15 @@ struct DeviceOpener: Sendable {
         return opened
     }
 
-    /// Drains, flushes and closes. Blocks.
-    static func close(_ devices: [OpenDevice]) {
+    /// Drains, flushes and closes all of them at the same time, and calls `done` for each that nobody else has closed.
+    /// Blocks.
+    func close(_ devices: [OpenDevice], done: @escaping @Sendable (OpenDevice) -> Void = { _ in }) {
         HandlerThreads.perform(
             devices.map { each in
                 let close: @Sendable () -> Void = {
-                    // Filters stay in memory until the store is closed.
-                    each.filters?.close()
-                    each.device.close()
-                    each.tuples?.close()
+                    each.close { done(each) }
+                    stopLimit.forget(each.device)
+                    if let tuples = each.tuples { stopLimit.forget(tuples) }
                 }
                 return ("\(each.device.handler.subtype)-close", close)
             })

@@ -4,6 +4,7 @@ internal import HandlerHost
 internal import Logging
 internal import SCSI
 internal import TargetCore
+internal import Transport
 
 /// A device that has been opened, and the logical unit over it.
 struct OpenDevice: Sendable {
@@ -17,6 +18,7 @@ struct OpenDevice: Sendable {
     /// The filters as the operator wrote them, outermost first.
     let filterTexts: [String]
     let unit: LogicalUnit
+    let life = DeviceLife()
 
     /// Opens the store of `asked`. `serial` is its UNIT SERIAL NUMBER; `registry`: where the handler of its protection
     /// information is found; `store` keeps what is to outlive the process.
@@ -94,8 +96,32 @@ struct OpenDevice: Sendable {
             filterTexts: settings.filterTexts, unit: unit)
     }
 
+    /// As `HandlerDevice.unfinishedBusiness`.
+    var unfinishedBusiness: String? { device.unfinishedBusiness ?? tuples?.unfinishedBusiness }
+
     /// What its store and its filters have done, by name.
     var counters: [String: UInt64] { device.counters.byName.merging(filters?.counters ?? [:], uniquingKeysWith: +) }
+
+    /// Drains, flushes and closes it, and calls `done`; another call waits for the end of the first. Blocks.
+    func close(_ done: () -> Void = {}) {
+        life.close {
+            // Filters stay in memory until the store is closed.
+            filters?.close()
+            device.close()
+            tuples?.close()
+            done()
+        }
+    }
+
+    /// The loop that takes its completions takes them no more: a thread of the device does. Blocks.
+    func endWatch() {
+        if let watch = life.takeWatch(), watch.end() { device.giveBackReaping() }
+    }
+
+    /// A handler may come back to commands that it has ended, by records which lead to the device, or which filters and
+    /// the logical unit keep: all of them stay in memory when they are closed. Before `close`, whose own commands do
+    /// not count. Filters have records of their own, whatever the store was asked.
+    var mustStay: Bool { filters != nil || device.wasAsked || tuples?.wasAsked ?? false }
 
     /// What of the attributes contradicts the store, now that it is known; nil: nothing.
     private static func defect(of settings: DeviceSettings, on device: HandlerDevice) -> String? {

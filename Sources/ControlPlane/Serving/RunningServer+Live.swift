@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Dispatch
 internal import HandlerHost
 internal import Logging
 internal import Synchronization
@@ -27,38 +26,24 @@ extension RunningServer: ConfigurationControl {
     }
 
     func apply(text: String, file: String, isPlan: Bool) async throws(Failure) -> ApplyReport {
-        try await inTurn { [self] () throws(Failure) in
+        try await changes.perform { [self] () throws(Failure) in
             try follow(try options.configuration(text: text, file: file), isPlan: isPlan)
         }
     }
 
     /// The file of `--config`, as it is now.
     func reload() async throws(Failure) -> ApplyReport {
-        try await inTurn { [self] () throws(Failure) in try follow(try options.configuration(), isPlan: false) }
+        try await changes.perform { [self] () throws(Failure) in
+            try follow(try options.configuration(), isPlan: false)
+        }
     }
 
     func change(_ change: LUNChange) async throws(Failure) -> ApplyReport {
-        try await inTurn { [self] () throws(Failure) in
+        try await changes.perform { [self] () throws(Failure) in
             let now = live.withLock { $0.configuration }
             if case .resize(let byteCount) = change.action { return try resize(change, to: byteCount, now) }
             return try follow(try change.applied(to: now), isPlan: false)
         }
-    }
-
-    /// One change at a time, on a thread that may wait.
-    private func inTurn(
-        _ body: @escaping @Sendable () throws(Failure) -> ApplyReport
-    ) async throws(Failure) -> ApplyReport {
-        let result: Result<ApplyReport, Failure> = await withCheckedContinuation { continuation in
-            changes.async {
-                do throws(Failure) {
-                    continuation.resume(returning: .success(try body()))
-                } catch {
-                    continuation.resume(returning: .failure(error))
-                }
-            }
-        }
-        return try result.get()
     }
 
     // MARK: Another configuration
@@ -77,22 +62,35 @@ extension RunningServer: ConfigurationControl {
         report.sessions = concerned(from: now.policy, to: policy)
         if isPlan { return report }
         let opened = try assembly.openMissing(configuration)
-        // Nothing can fail from here on.
+        var change = ServedChange()
+        do throws(Failure) {
+            try changes.commit { change = commit(configuration, policy, opened) }
+        } catch {
+            assembly.close(opened: opened)
+            throw error
+        }
+        report.changedSessions = change.changedSessionCount
+        report.endedSessions = change.endedSessionCount
+        report.isApplied = true
+        for step in report.steps { logger.notice("changed: \(step)") }
+        for warning in exposureWarnings { logger.warning("\(warning)") }
+        return report
+    }
+
+    /// The part of a change in which nothing can fail.
+    private func commit(
+        _ configuration: Configuration, _ policy: AccessPolicy, _ opened: [OpenDevice]
+    ) -> ServedChange {
         Self.watch(opened, server)
         assembly.follow(configuration, opened: opened)
         statistics.follow(configuration.seenUnits)
         let change = server.replaceServed(
             by: ServedTargets(policy: policy, targets: assembly.targets, units: assembly.units))
-        report.changedSessions = change.changedSessionCount
-        report.endedSessions = change.endedSessionCount
-        report.isApplied = true
-        _ = assembly.retire(configuration)
+        assembly.retire(configuration)
         let luns = Self.luns(configuration, assembly, portal: portals.first ?? Configuration.defaultPortal)
         live.withLock { $0 = Live(configuration: configuration, policy: policy, luns: luns) }
         registerAgain(configuration)
-        for step in report.steps { logger.notice("changed: \(step)") }
-        for warning in exposureWarnings { logger.warning("\(warning)") }
-        return report
+        return change
     }
 
     /// What a change means for the sessions that there are.

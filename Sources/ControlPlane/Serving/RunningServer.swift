@@ -38,8 +38,7 @@ final class RunningServer: StatusSource {
     let options: ServeOptions
     let logger: Logger
     let live: Mutex<Live>
-    /// One live change at a time.
-    let changes = DispatchQueue(label: "martlet-changes")
+    let changes = LiveChanges()
     private let startTime = Date()
     /// The registration with a name server; nil: none is configured.
     let nameService = Mutex<ISNSClient?>(nil)
@@ -107,9 +106,10 @@ final class RunningServer: StatusSource {
 
     /// The loops take the completions of handlers that announce them by a descriptor: no thread in between.
     static func watch(_ devices: [OpenDevice], _ server: ISCSIServer) {
-        for device in devices.map(\.device) {
+        for each in devices {
+            let device = each.device
             guard let descriptor = device.takeOverReaping() else { continue }
-            server.watch(descriptor) { device.reap() }
+            each.life.isWatched(by: server.watch(descriptor) { device.reap() })
         }
     }
 

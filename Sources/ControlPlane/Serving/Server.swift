@@ -28,7 +28,20 @@ public enum Server {
         }
         ended.wait()
         if let failure = failure.withLock({ $0 }) { throw failure }
+        leaveOpenings()
     }
+
+    /// A handler that is still in `open` is left there: the process ends without the ends of libraries, which such a
+    /// thread might be using.
+    private static func leaveOpenings() {
+        let openings = openings.withLock { $0 }
+        guard !openings.isEmpty else { return }
+        StandardError.write("martlet: stopped; \(openings.joined(separator: "; ")), and is left there\n")
+        _exit(0)
+    }
+
+    /// What was being opened when everything else was closed.
+    private static let openings = Mutex<[String]>([])
 
     /// Devices and loops that have ended: a handler may come back to them as long as the process lives.
     private static let ended = Mutex<[any Sendable]>([])
@@ -51,6 +64,7 @@ public enum Server {
         let assembly = try Assembly.build(configuration, opener: opener)
         defer {
             assembly.close()
+            openings.withLock { $0 = stopLimit.openings }
             ended.withLock { $0.append(assembly) }
         }
         let server = try RunningServer.start(
@@ -66,14 +80,17 @@ public enum Server {
         announce(server, logger)
         server.register(configuration, logger: logger)
 
+        let reloads = Reloads(server, logger)
         for await event in events {
             if event == .stop { break }
-            await reload(server, logger)
+            reloads.ask()
         }
 
         notify(logger) { notification throws(Failure) in try notification.stopping() }
         logger.notice("stopping: no new sessions; commands under way end first")
         server.nameService.withLock { $0 }?.stop()
+        // A change that still opens something is not waited for, nor is whoever asked for it.
+        if server.changes.stop() > 0 { logger.warning("a change that is not at its end is given up") }
         await listeners.stop()
     }
 
@@ -91,21 +108,6 @@ public enum Server {
             diagnostics: diagnostics, trustedFiles: Set(configuration.trustedHandlers),
             trial: HandlerTrial.objection(
                 seconds: options.trialSeconds, trusted: configuration.trustedHandlers, diagnostics: diagnostics))
-    }
-
-    /// SIGHUP: the file of `--config` is read and applied again.
-    private static func reload(_ server: RunningServer, _ logger: Logger) async {
-        guard let path = server.options.configurationPath else {
-            logger.notice("SIGHUP: there is no --config to be read again")
-            return
-        }
-        do throws(Failure) {
-            let report = try await server.reload()
-            let sessions = "\(report.changedSessions) session(s) see other LUNs, \(report.endedSessions) ended"
-            logger.notice("SIGHUP: \(path) is applied: \(report.steps.count) change(s), \(sessions)")
-        } catch {
-            logger.error("SIGHUP: nothing is changed: \(error)")
-        }
     }
 
     private static func announce(_ server: RunningServer, _ logger: Logger) {

@@ -37,6 +37,16 @@ public final class StopLimit: Sendable {
 
     func watch(_ device: HandlerDevice, _ origin: String) { state.withLock { $0.open.append((origin, device)) } }
 
+    /// It is closed.
+    func forget(_ device: HandlerDevice) { state.withLock { $0.open.removeAll { $0.device === device } } }
+
+    /// What handlers have not ended of the openings that were asked of them, each a clause.
+    var openings: [String] {
+        state.withLock { state in
+            state.opening.map { "\($0): the handler \($1) has not returned from open" }.sorted()
+        }
+    }
+
     /// The stop has begun. From any thread; once.
     func begin(_ logger: Logger) {
         let isFirst = state.withLock { state in
@@ -57,12 +67,12 @@ public final class StopLimit: Sendable {
 
     /// Who holds up the stop.
     private func sentence() -> String {
-        let held = state.withLock { state in
-            state.opening.map { origin, subtype in "\(origin): the handler \(subtype) has not returned from open" }
-                + state.open.compactMap { origin, device in
-                    device.unfinishedBusiness.map { "\(origin): the handler \(device.handler.subtype) \($0)" }
-                }
+        let closing = state.withLock { state in
+            state.open.compactMap { origin, device in
+                device.unfinishedBusiness.map { "\(origin): the handler \(device.handler.subtype) \($0)" }
+            }
         }
+        let held = openings + closing
         let late = "not stopped within \(seconds) s of the signal"
         guard !held.isEmpty else { return "\(late), although every device is closed; --stop-limit sets that time" }
         return "\(late): \(held.sorted().joined(separator: "; ")). What was written there since the last flush may be "

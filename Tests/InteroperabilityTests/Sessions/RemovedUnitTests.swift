@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Dispatch
 import TestInitiator
 import Testing
 
@@ -8,13 +9,13 @@ extension Interoperability.Sessions {
     @Suite("Sessions: ends of commands whose logical unit is gone", .needsSeveralConnections)
     struct RemovedUnitTests {
         private static let target = "iqn.2026-11.org.martlet.test:removed"
-        /// Holds the first read; longer than a loaded machine takes to remove a LUN.
-        private static let heldTime = Duration.milliseconds(1800)
+        /// How long the handler has the read: longer than a loaded machine takes to remove a LUN.
+        private static let heldMilliseconds = 1800
         private static let configuration = """
             portals: [{listen: "127.0.0.1:0"}]
             devices:
               d0: {backstore: ram/1M}
-              d1: {backstore: "fault:hang=100%,on=read,max=1,release=1800ms+ram/1M"}
+              d1: {backstore: life/a, size: 1M}
             targets:
               \(target):
                 luns: {0: d0, 1: d1}
@@ -49,7 +50,8 @@ extension Interoperability.Sessions {
 
         @Test("It is not sent before the command has ended", arguments: Promise.allCases)
         func waits(promise: Promise) throws {
-            let server = try AccessServer(Self.configuration, unitCount: 2)
+            let handler = try LifeHandler()
+            let server = try AccessServer(Self.configuration, unitCount: 2, options: handler.options)
             let url = server.url(Self.target, 0)
             let session = try url.session {
                 $0.maxConnections = 2
@@ -61,8 +63,10 @@ extension Interoperability.Sessions {
             for _ in 0..<8 where try session.perform(ready).isGood { break }
             var read = InitiatorCommand.read(lba: 0, blockCount: 8)
             read.lun = 1
+            let release = try handler.hold("read", of: "a")
             let begin = ContinuousClock.now
             let held = try session.submit(read, on: 1)
+            DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(Self.heldMilliseconds)) { release() }
             try session.ping(on: 1)
             try server.demand(["lun", "remove", Self.target, "1"])
             // LOGICAL UNIT NOT SUPPORTED: it is gone for every new command.
@@ -70,7 +74,7 @@ extension Interoperability.Sessions {
             try session.becomeReady()
             try keep(promise, session, url)
             let time = ContinuousClock.now - begin
-            #expect(time >= Self.heldTime, "\(time)")
+            #expect(time >= .milliseconds(Self.heldMilliseconds), "\(time)")
             // Its status may come before that, and is the one that the removal gave it.
             if let outcome = held.outcome { #expect(outcome.senseCode == 0x52500) }
             try Interoperability.expectServes(url)
