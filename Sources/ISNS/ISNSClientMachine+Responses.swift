@@ -97,17 +97,19 @@ extension ISNSClientMachine {
             refreshesByRegistering = true
             return settle()
         }
-        guard let registration else { return [] }
-        return [.report(.forgotten(status == .successful ? .noSuchEntry : status))] + register(registration)
+        return forgotten(status == .successful ? .noSuchEntry : status)
     }
 
     private mutating func refreshAnswered(_ status: ISNSStatus, _ attributes: [ISNSAttribute]) -> [Action] {
-        guard status == .successful else {
-            guard let registration else { return [] }
-            return [.report(.forgotten(status))] + register(registration)
-        }
+        guard status == .successful else { return forgotten(status) }
         notePeriod(attributes)
         return settle()
+    }
+
+    /// Everything is registered again, as it is by now.
+    private mutating func forgotten(_ status: ISNSStatus) -> [Action] {
+        guard let registration = pending ?? registration else { return [] }
+        return [.report(.forgotten(status))] + register(registration)
     }
 
     private mutating func refused(_ function: ISNSFunction, _ status: ISNSStatus) -> [Action] {

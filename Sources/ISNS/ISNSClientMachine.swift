@@ -46,6 +46,8 @@ public struct ISNSClientMachine: Sendable {
         case disconnect
         /// One timer: it replaces the one that runs.
         case startTimer(milliseconds: UInt64)
+        /// The timer that runs ends after this time at the latest: it never ends later for it.
+        case hastenTimer(milliseconds: UInt64)
         case stopTimer
         case report(Report)
         /// Nothing more happens.
@@ -117,7 +119,12 @@ public struct ISNSClientMachine: Sendable {
     // MARK: Events
 
     private mutating func changed(_ registration: ISNSRegistration) -> [Action] {
-        guard registration != self.registration || state == .idle else { return [] }
+        guard registration != self.registration || state == .idle else {
+            // A change that waited is taken back.
+            pending = nil
+            isOutdated = false
+            return []
+        }
         switch state {
         case .idle:
             self.registration = registration
@@ -160,7 +167,8 @@ public struct ISNSClientMachine: Sendable {
 
     private mutating func selfChanged() -> [Action] {
         switch state {
-        case .registered: [.startTimer(milliseconds: Self.newsMilliseconds)]
+        // However often there are news: the registration is refreshed no later than it would have been without.
+        case .registered: [.hastenTimer(milliseconds: Self.newsMilliseconds)]
         // What is under way will tell.
         case .idle, .connecting, .waiting, .registering, .subscribing, .refreshing, .withdrawing, .ended: []
         }

@@ -86,8 +86,11 @@ public struct ISNSMessage: Equatable, Sendable {
 
 /// Makes messages of what comes over TCP, in whatever pieces it comes.
 public struct ISNSMessageReader: Sendable {
-    /// Of one message, however many PDUs it has: no answer to what we ask comes near.
+    /// Of one message, however many PDUs it has, unless more is asked for.
     public static let maximumMessageByteCount = 256 << 10
+
+    /// Bytes that the payload of one message may have.
+    public private(set) var limit = Self.maximumMessageByteCount
 
     private var buffer: [UInt8] = []
     /// The message that has begun; its flags are those of its first PDU.
@@ -95,6 +98,11 @@ public struct ISNSMessageReader: Sendable {
     private var nextSequence: UInt16 = 0
 
     public init() {}
+
+    /// An answer to `request` may hold all of its attributes again (RFC 4171 5.7.5.1).
+    public mutating func expectAnswer(to request: ISNSMessage) {
+        limit = max(limit, request.payload.count + Self.maximumMessageByteCount)
+    }
 
     /// Bytes that are held: less than one PDU and the message that has begun, once `next` has returned nil.
     public var heldByteCount: Int { buffer.count + (message?.payload.count ?? 0) }
@@ -144,6 +152,6 @@ public struct ISNSMessageReader: Sendable {
         guard header.function == message.function, header.transaction == message.transaction,
             header.sequence != 0
         else { throw .outOfSequence }
-        guard message.payload.count + header.payloadByteCount <= Self.maximumMessageByteCount else { throw .tooLong }
+        guard message.payload.count + header.payloadByteCount <= limit else { throw .tooLong }
     }
 }

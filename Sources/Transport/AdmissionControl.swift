@@ -51,10 +51,11 @@ final class AdmissionControl: Sendable {
         return admission
     }
 
-    func loggedIn(_ ticket: UInt64) {
+    /// False when the connection has been chosen to make room: its closer has been called, or is about to be.
+    func loggedIn(_ ticket: UInt64) -> Bool {
         state.withLock { state in
-            state.ledger.loggedIn(ticket)
             state.closers[ticket] = nil
+            return state.ledger.loggedIn(ticket)
         }
     }
 

@@ -109,11 +109,15 @@ package struct AdmissionLedger: Sendable {
         return .admitted(lastTicket, evicting: evicted)
     }
 
-    package mutating func loggedIn(_ ticket: UInt64) {
-        guard halfOpen.remove(ticket) != nil, let address = addresses[ticket] else { return }
+    /// False when the ticket has been evicted: its connection is to be closed.
+    @discardableResult
+    package mutating func loggedIn(_ ticket: UInt64) -> Bool {
+        guard let address = addresses[ticket] else { return false }
+        guard halfOpen.remove(ticket) != nil else { return true }
         counters.halfOpenCount = halfOpen.count
         records[address]?.halfOpenCount -= 1
         compact(address)
+        return true
     }
 
     /// Of a ticket that was evicted nothing is left to be done.

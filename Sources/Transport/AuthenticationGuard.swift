@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CLinux
-internal import ISCSI
+package import ISCSI
 internal import Synchronization
 
-/// Makes authenticators, and counts by address what fails. All loops share it.
-final class AuthenticationGuard: Sendable {
-    private let limiter = Mutex(FailureLimiter<String>())
+/// Counts by address which authentications fail. All loops share it. An address is what admission takes for one: a
+/// network of IPv6, which one machine may have to itself, is one address.
+package final class AuthenticationGuard: Sendable {
+    private let limiter = Mutex(FailureLimiter<AdmissionAddress>())
 
-    /// An authenticator for one login of a peer, which is asked only while the peer's address may try.
-    func authenticator(_ policy: CHAPPolicy, peer: PortalAddress?) -> any Authenticator {
-        let host = peer?.host ?? ""
+    package init() {}
+
+    /// For one login of `peer`: `base`, which is asked only while the peer's address may try.
+    package func limit(_ base: any Authenticator, peer: PortalAddress?) -> any Authenticator {
+        let address = AdmissionAddress(peer)
         return LimitedAuthenticator(
-            policy.makeAuthenticator(),
-            mayTry: { [self] in limiter.withLock { $0.admits(host, now: Self.milliseconds) } },
-            failed: { [self] in limiter.withLock { $0.failed(host, now: Self.milliseconds) } })
+            base,
+            mayTry: { [self] in limiter.withLock { $0.admits(address, now: Self.milliseconds) } },
+            failed: { [self] in limiter.withLock { $0.failed(address, now: Self.milliseconds) } })
     }
 
     private static var milliseconds: UInt64 { clinux_monotonic_nanoseconds() / 1_000_000 }

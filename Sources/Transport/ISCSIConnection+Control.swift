@@ -33,6 +33,7 @@ extension ISCSIConnection {
         let tag = keepaliveCount & ~Self.keepaliveTagFlag
         keepaliveTag = tag
         keepaliveStatSN = statSN
+        keepaliveTime = context.loop.now
         enqueue(
             Outbox.ControlPDU(advancesStatSN: false) { numbers in
                 NOPInPDU(

@@ -67,7 +67,11 @@ extension ISCSIConnection {
         case .fresh(let handle):
             finishLogin(outcome, handle: handle, name: name)
         case .replaces(let old, let handle):
-            waitForPredecessor(old, outcome, handle, name)
+            waitForPredecessor(outcome, handle, name)
+            old.terminate(reason: Self.reinstatement) { directory.isQuiet(old, of: name) }
+        case .takesOver(let waiter, let handle):
+            waitForPredecessor(outcome, handle, name)
+            waiter.terminate(reason: Self.reinstatement) { waiter.detach() }
         case .joins(let handle):
             handOver(outcome, to: handle)
         case .doesNotExist:
@@ -91,29 +95,24 @@ extension ISCSIConnection {
         if let response = loginMachine?.refused(status) { refuse(response) }
     }
 
+    private static let reinstatement = "the initiator logged in again under the same session name"
+
     /// The login goes on when no command of the older session can touch a medium any more.
-    private func waitForPredecessor(
-        _ old: SessionHandle, _ outcome: LoginOutcome, _ handle: SessionHandle, _ name: SessionName
-    ) {
+    private func waitForPredecessor(_ outcome: LoginOutcome, _ handle: SessionHandle, _ name: SessionName) {
         phase = .establishing
         updateInterest()
-        // A third login of the same name ends this one, but must wait for the first session all the same.
-        nonisolated(unsafe) let waiting = Succession()
         nonisolated(unsafe) let connection = self
         handle.attach { reason, done in
-            unsafe waiting.whenPredecessorIsQuiet(done)
+            // One that is told has no predecessor any more, or another login waits in its stead.
             unsafe connection.close(reason: reason)
-        }
-        let mailbox = context.mailbox
-        old.terminate(reason: "the initiator logged in again under the same session name") {
-            mailbox.perform {
-                unsafe waiting.predecessorIsQuiet()
-                unsafe connection.predecessorEnded(outcome, handle, name)
-            }
+            done?()
+        } begin: {
+            unsafe connection.predecessorEnded(outcome, handle, name)
         }
     }
 
     private func predecessorEnded(_ outcome: LoginOutcome, _ handle: SessionHandle, _ name: SessionName) {
+        handle.detach()
         guard phase == .establishing else {
             context.server.directory.release(name, handle)
             return
@@ -175,7 +174,7 @@ extension ISCSIConnection {
         }
         phase = .fullFeature
         context.totals.loginCount += 1
-        context.loggedIn(self)
+        context.keepsPlace(self)
         drive(.loginSucceeded)
     }
 
@@ -193,6 +192,7 @@ extension ISCSIConnection {
     /// The session lives in its own loop: the connection goes there.
     private func handOver(_ outcome: LoginOutcome, to handle: SessionHandle) {
         guard let machine = loginMachine else { return }
+        guard context.keepsPlace(self) else { return close(reason: LoopContext.evictionReason) }
         phase = .establishing
         let handover = LoginHandover(
             descriptor: releaseSocket(), machine: machine, connectionMachine: self.machine, outcome: outcome,
@@ -215,7 +215,7 @@ extension ISCSIConnection {
         connectionIdentifier = outcome.cid
         if let status = session.refusal(of: self, cid: outcome.cid) { return refuse(status) }
         joining = session
-        session.whenSettled(cid: outcome.cid) { [self] in finishJoin(session, outcome) }
+        session.whenSettled(cid: outcome.cid, self) { [self] in finishJoin(session, outcome) }
     }
 
     /// What the connection of this CID before it had under way is settled: it may have been the very same commands.
@@ -223,7 +223,7 @@ extension ISCSIConnection {
         guard joining === session, phase == .establishing else { return }
         // Two logins of one CID: the later one stays.
         if session.end(connectionOf: outcome.cid) {
-            return session.whenSettled(cid: outcome.cid) { [self] in finishJoin(session, outcome) }
+            return session.whenSettled(cid: outcome.cid, self) { [self] in finishJoin(session, outcome) }
         }
         joining = nil
         // A session that was without a connection when rules changed has not heard of it.
@@ -238,23 +238,5 @@ extension ISCSIConnection {
         session.add(self)
         if let grant, grant.view != session.view { session.change(to: grant) }
         loggedIn(outcome, "to \(session.name.targetName), connection \(outcome.cid) of its session")
-    }
-}
-
-/// The wait of a login for the session that it takes the place of, and of those who wait for this login to end.
-/// Belongs to the loop of the waiting connection.
-private final class Succession {
-    private var isQuiet = false
-    private var waiting: [@Sendable () -> Void] = []
-
-    func whenPredecessorIsQuiet(_ done: @escaping @Sendable () -> Void) {
-        if isQuiet { done() } else { waiting.append(done) }
-    }
-
-    func predecessorIsQuiet() {
-        isQuiet = true
-        let all = waiting
-        waiting = []
-        for done in all { done() }
     }
 }

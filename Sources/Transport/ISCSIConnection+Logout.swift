@@ -16,7 +16,7 @@ extension ISCSIConnection {
         case .closeSession:
             closeSession(request)
         case .closeConnection(let cid):
-            closeConnection(cid, request)
+            try closeConnection(cid, request)
         case .removeForRecovery(let cid):
             removeForRecovery(cid, request)
         }
@@ -37,15 +37,20 @@ extension ISCSIConnection {
         }
     }
 
-    private func closeConnection(_ cid: UInt16, _ request: LogoutRequestPDU) {
+    private func closeConnection(_ cid: UInt16, _ request: LogoutRequestPDU) throws(PDUError) {
         guard let session else { return leave(request) }
         // With its last connection the session ends (N3).
         if cid == connectionIdentifier, !session.hasSeveralConnections { return closeSession(request) }
+        guard session.beginWait() else { throw .reject(.immediateCommandReject) }
         guard let connection = session.connections.first(where: { $0.connectionIdentifier == cid }) else {
-            return session.endTasks(of: cid) { [self] in answer(request, .closedSuccessfully) }
+            return session.endTasks(of: cid, for: self) { [self] in
+                session.endWait()
+                answer(request, .closedSuccessfully)
+            }
         }
         connection.beginLogout()
         session.endTasks(of: connection) { [self] in
+            session.endWait()
             if connection === self { return leave(request) }
             connection.closeLoggedOut()
             answer(request, .closedSuccessfully)

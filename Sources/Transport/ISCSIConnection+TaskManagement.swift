@@ -20,10 +20,15 @@ extension ISCSIConnection {
             let wait = ManagementWait()
             // What it concerns may still be on its way on another connection (RFC 7143 4.2.3.3).
             guard request.isImmediate, session.hasSeveralConnections, code.concernsManyTasks else {
+                guard session.beginWait() else {
+                    if request.isImmediate { throw .reject(.immediateCommandReject) }
+                    return answer(tag, .functionRejected)
+                }
                 return perform(code, request, wait, session)
             }
             let mayWait = session.order.whenReceived(upTo: request.cmdSN, wait) { [self] in
                 guard !wait.hasEnded, phase == .fullFeature else { return }
+                guard session.beginWait() else { return answer(tag, .functionRejected) }
                 perform(code, request, wait, session)
             }
             guard mayWait else { throw .reject(.immediateCommandReject) }
@@ -41,6 +46,7 @@ extension ISCSIConnection {
         session.nexus.object.perform(
             function.function, lun: request.lun, tag: UInt64(request.referencedTaskTag)
         ) { [self] response in
+            session.endWait()
             guard wait.end(), phase == .fullFeature else { return }
             managementWaits.removeAll { $0 === wait }
             wait.timer.map(context.loop.cancel)

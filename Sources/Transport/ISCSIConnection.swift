@@ -102,6 +102,8 @@ internal import TargetCore
     var keepaliveTag: UInt32?
     /// StatSN when that was sent.
     var keepaliveStatSN: UInt32 = 0
+    /// When it was sent, in the loop's nanoseconds.
+    var keepaliveTime: UInt64 = 0
     var keepaliveCount: UInt32 = 0
     /// Task management that waits for commands to end.
     var managementWaits: [ManagementWait] = []
@@ -196,20 +198,33 @@ internal import TargetCore
     func startKeepalive() {
         cancelTimer()
         let interval = context.server.configuration.keepaliveMilliseconds
-        guard interval > 0 else { return }
+        if interval > 0 { watchSilence(forMilliseconds: interval) }
+    }
+
+    private func watchSilence(forMilliseconds milliseconds: UInt64) {
         // A closed connection cancels its timer, so the timer may hold it: a weak reference would make every count
         // of the connection slower.
-        timer = context.loop.schedule(afterMilliseconds: interval) { [self] in
+        timer = context.loop.schedule(afterMilliseconds: milliseconds) { [self] in
             timer = nil
             guard phase == .fullFeature else { return }
-            let silence = (context.loop.now &- lastHeard) / 1_000_000
-            if keepaliveTag != nil && silence >= interval {
-                close(reason: "it did not answer a NOP-In")
-                return
-            }
-            if silence >= interval { sendKeepalive() }
-            startKeepalive()
+            judgeSilence()
         }
+    }
+
+    /// Whatever has come since a NOP-In of ours went out is a sign of life.
+    private func judgeSilence() {
+        let configuration = context.server.configuration
+        if keepaliveTag != nil, lastHeard <= keepaliveTime {
+            let answerTime = configuration.keepaliveAnswerMilliseconds
+            let waited = (context.loop.now &- keepaliveTime) / 1_000_000
+            guard waited < answerTime else { return close(reason: "it did not answer a NOP-In") }
+            return watchSilence(forMilliseconds: answerTime - waited)
+        }
+        let interval = configuration.keepaliveMilliseconds
+        let silence = (context.loop.now &- lastHeard) / 1_000_000
+        guard silence >= interval else { return watchSilence(forMilliseconds: interval - silence) }
+        sendKeepalive()
+        watchSilence(forMilliseconds: configuration.keepaliveAnswerMilliseconds)
     }
 
     func cancelTimer() {

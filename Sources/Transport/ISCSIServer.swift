@@ -120,6 +120,9 @@ public final class ISCSIServer: Sendable {
         latch.wait(milliseconds: waitingMilliseconds)
     }
 
+    /// The logical units that samples name, by their numbers there.
+    public var unitNames: [UnitName] { state.unitNames }
+
     func replaceState(by served: ServedTargets) { state.replaceServed(by: served) }
 
     /// Asks every loop for what it knows. Blocks for as long as a turn of the busiest loop takes.

@@ -13,8 +13,8 @@ final class Departure {
     var keepsTasks: Bool
     /// Until when its tasks wait.
     var timer: TimerQueue.Identifier?
-    /// Who goes on when its tasks have ended.
-    var waiting: [() -> Void] = []
+    /// Who goes on when its tasks have ended: joining connections, and requests that `ISCSISession.mayWait` let in.
+    var waiting: [(owner: ISCSIConnection, action: () -> Void)] = []
 
     init(cid: UInt16, number: UInt64, keepsTasks: Bool) {
         self.cid = cid
@@ -89,14 +89,15 @@ extension ISCSISession {
     }
 
     /// Runs `action` when no task of the connections of this CID that have gone is being ended any more.
-    func whenSettled(cid: UInt16, _ action: @escaping () -> Void) {
+    func whenSettled(cid: UInt16, _ owner: ISCSIConnection, _ action: @escaping () -> Void) {
         guard let departure = departures.first(where: { $0.cid == cid && !$0.keepsTasks }) else { return action() }
-        departure.waiting.append { [self] in whenSettled(cid: cid, action) }
+        departure.waiting.append((owner, { [self] in whenSettled(cid: cid, owner, action) }))
     }
 
     /// A connection that was let in is in the full feature phase, or will never be.
     func endJoin(_ connection: ISCSIConnection, failed: Bool) {
         joining.removeAll { $0 === connection }
+        for departure in departures { departure.waiting.removeAll { $0.owner === connection } }
         if failed, machine.state != .free { drive(.connectionLoginFailed) }
     }
 
@@ -192,7 +193,9 @@ extension ISCSISession {
         }
         let isQuiet = { [self] in
             departures.removeAll { $0 === departure }
-            for action in departure.waiting { action() }
+            let waiting = departure.waiting
+            departure.waiting = []
+            for waiter in waiting { waiter.action() }
         }
         nexus.object.abortTasks(where: { isOfIt(Self.transportTask(of: $0)) }, completion: isQuiet)
     }
@@ -208,9 +211,9 @@ extension ISCSISession {
     }
 
     /// Ends the tasks of connections of this CID that have gone. `done` is called when they can touch no medium any more.
-    func endTasks(of cid: UInt16, _ done: @escaping () -> Void) {
+    func endTasks(of cid: UInt16, for owner: ISCSIConnection, _ done: @escaping () -> Void) {
         for departure in departures where departure.cid == cid && departure.keepsTasks { end(departure) }
-        whenSettled(cid: cid, done)
+        whenSettled(cid: cid, owner, done)
     }
 
     /// Ends the tasks of a connection that is still there, and is about to be logged out.
@@ -250,9 +253,9 @@ extension ISCSISession {
     }
 
     /// Ends the session for a successor of the same name (RFC 7143 6.3.5), or because it may not be any more.
-    func terminate(reason: String, _ done: @escaping @Sendable () -> Void) {
-        if isQuiet { return done() }
-        quietActions.append(done)
+    func terminate(reason: String, _ done: (@Sendable () -> Void)?) {
+        if isQuiet { return done?() ?? () }
+        if let done { quietActions.append(done) }
         closeAll(reason: reason, isAnnounced: true)
     }
 

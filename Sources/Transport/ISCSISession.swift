@@ -42,6 +42,8 @@ internal import TargetCore
     private var freeTasks: [Borrowed<ISCSITask>] = []
     /// Of the tasks that are not free.
     private var tags = TaskTags()
+    /// Requests that wait for commands to end in their handlers.
+    private var waitCount = 0
     var leasedByteCount = 0
     var memoryWaiters: [ISCSITask] = []
     private var isTurnPlanned = false
@@ -51,12 +53,12 @@ internal import TargetCore
     var commandCount: UInt64 = 0
     var quietActions: [() -> Void] = []
     private var hasLostNexus = false
-    /// Names the session in samples, and its target by its position.
+    /// Names the session in samples.
     let statisticsNumber: UInt64
-    let statisticsTarget: UInt32
     /// The commands of the session that have ended.
     private(set) var ended = UnitCounters()
-    private var unitCounters: [UnsafeMutablePointer<UnitCounters>?] = unsafe []
+    /// By flat logical unit number: what is counted there, once it has been sought.
+    private var countedUnits: [UnsafeMutablePointer<CountedUnit>?] = unsafe []
 
     /// Immediate commands beyond the window that a session may have under way (RFC 7143 4.2.2.1).
     static let immediateCommandLimit = 16
@@ -73,7 +75,6 @@ internal import TargetCore
         self.order = order
         self.context = context
         statisticsNumber = context.server.nextSessionNumber()
-        statisticsTarget = UInt32(context.server.statisticsPosition(ofTarget: name.targetName))
         let depth = Int(context.server.configuration.commandWindowDepth)
         tasks.reserveCapacity(depth + Self.immediateCommandLimit)
         freeTasks.reserveCapacity(depth + Self.immediateCommandLimit)
@@ -101,8 +102,10 @@ internal import TargetCore
 
     /// The configuration shows its initiator other logical units from now on.
     func change(to grant: AccessGrant) {
-        view = grant.view
         nexus.object.change(to: grant.map) {}
+        view = grant.view
+        // A number may lead elsewhere now. What was in a device meanwhile ends as the number's.
+        unsafe countedUnits.removeAll()
         connections.first?.sendSCSIEvent(.reportedLUNsDataHasChanged)
     }
 
@@ -206,6 +209,19 @@ internal import TargetCore
         _modify { yield unsafe &order.contents.pointee.window }
     }
 
+    /// Task management and logouts that may wait for commands to end. One that has been answered in vain still counts:
+    /// while a handler keeps its commands, a peer cannot make us remember ever more requests about them.
+    private static let waitLimit = 64
+
+    /// A request is about to wait for commands to end; `endWait` follows. False when too many wait already.
+    func beginWait() -> Bool {
+        guard waitCount < Self.waitLimit else { return false }
+        waitCount += 1
+        return true
+    }
+
+    func endWait() { waitCount -= 1 }
+
     // MARK: Turns
 
     func planTurn() {
@@ -222,27 +238,28 @@ internal import TargetCore
 
     // MARK: Counting
 
-    func counters(of lun: LogicalUnitNumber) -> UnsafeMutablePointer<UnitCounters>? {
-        guard let index = lun.flatIndex, index < Self.countedUnits else { return nil }
-        let count = unsafe unitCounters.count
-        if index < count, let counters = unsafe unitCounters[index] { return unsafe counters }
-        if count <= index { unsafe unitCounters += Array(repeating: nil, count: index + 1 - count) }
-        guard nexus.use({ $0.sees(index) }) else { return nil }
-        let counters = unsafe context.counters(of: UnitName(targetName: name.targetName, lun: index))
-        unsafe unitCounters[index] = unsafe counters
-        return unsafe counters
+    /// Where the commands to `lun` are counted; nil where there is no logical unit for this session.
+    func counted(_ lun: LogicalUnitNumber) -> UnsafeMutablePointer<CountedUnit>? {
+        guard let index = lun.flatIndex, index < Self.countedUnitLimit else { return nil }
+        let count = unsafe countedUnits.count
+        if index < count, let unit = unsafe countedUnits[index] { return unsafe unit }
+        guard nexus.use({ $0.sees(index) }), let device = view.units[index]?.device else { return nil }
+        if count <= index { unsafe countedUnits += Array(repeating: nil, count: index + 1 - count) }
+        let unit = unsafe context.counted(UnitName(targetName: name.targetName, lun: index, device: device))
+        unsafe countedUnits[index] = unsafe unit
+        return unsafe unit
     }
 
     /// Logical units that are counted apart: as many as flat addressing names at most.
-    private static let countedUnits = 16384
+    private static let countedUnitLimit = 16384
 
     func count(_ task: ISCSITask) {
         let isGood = task.scsi.status == .good || task.scsi.status == .conditionMet
         let readByteCount = UInt64(min(task.scsi.toInitiatorByteCount, task.expectedToInitiator))
         let writtenByteCount = UInt64(task.write?.receivedByteCount ?? 0)
         ended.count(isGood: isGood, readByteCount: readByteCount, writtenByteCount: writtenByteCount)
-        guard let counters = unsafe counters(of: task.scsi.lun) else { return }
-        unsafe counters.pointee.count(
+        guard let unit = unsafe counted(task.scsi.lun) else { return }
+        unsafe unit.pointee.counters.count(
             isGood: isGood, readByteCount: readByteCount, writtenByteCount: writtenByteCount)
     }
 

@@ -40,8 +40,7 @@ internal import TargetCore
 
     /// Counters of connections and sessions that have gone, and of all logical units.
     var totals = ServerSnapshot()
-    private var unitCounters: [UnsafeMutablePointer<UnitCounters>] = unsafe []
-    private var unitCounterIndex: [UnitName: Int] = [:]
+    private var countedUnits: [UnitName: UnsafeMutablePointer<CountedUnit>] = unsafe [:]
 
     init(
         loop: EventLoop, mailbox: CompletionMailbox, samples: StatisticsRing, place: LoopPlacement, server: ServerState
@@ -63,7 +62,7 @@ internal import TargetCore
     }
 
     deinit {
-        while let counters = unsafe unitCounters.popLast() { unsafe counters.deallocate() }
+        unsafe countedUnits.values.forEach { unsafe $0.deallocate() }
     }
 
     // MARK: A turn
@@ -142,14 +141,19 @@ internal import TargetCore
     private lazy var closeHalfOpen: AdmissionControl.Closer = {
         nonisolated(unsafe) weak let context = self
         return { [mailbox] ticket in
-            mailbox.perform { unsafe context?.halfOpen[ticket]?.close(reason: "its place is needed for another") }
+            mailbox.perform { unsafe context?.halfOpen[ticket]?.close(reason: Self.evictionReason) }
         }
     }()
 
-    /// The login of `connection` is done.
-    func loggedIn(_ connection: ISCSIConnection) {
+    static let evictionReason = "its place is needed for another"
+
+    /// The login of `connection` is done, and nobody closes it for the sake of another any more. False when that has
+    /// been decided already: the message that closes it is on its way to this loop.
+    @discardableResult
+    func keepsPlace(_ connection: ISCSIConnection) -> Bool {
+        guard server.admission.loggedIn(connection.ticket) else { return false }
         halfOpen[connection.ticket] = nil
-        server.admission.loggedIn(connection.ticket)
+        return true
     }
 
     /// A connection that comes from another loop, with its login almost done.
@@ -164,7 +168,7 @@ internal import TargetCore
         guard let connection = connections.removeValue(forKey: ObjectIdentifier(connection)) else { return }
         closed.append(connection)
         totals.counters.add(connection.counters)
-        loggedIn(connection)
+        halfOpen[connection.ticket] = nil
         finishStopping()
     }
 
@@ -240,13 +244,12 @@ internal import TargetCore
     // MARK: Counters
 
     /// Where the commands of one logical unit are counted on this loop: stays where it is as long as the loop lives.
-    func counters(of name: UnitName) -> UnsafeMutablePointer<UnitCounters> {
-        if let index = unitCounterIndex[name] { return unsafe unitCounters[index] }
-        let counters = UnsafeMutablePointer<UnitCounters>.allocate(capacity: 1)
-        unsafe counters.initialize(to: UnitCounters())
-        unitCounterIndex[name] = unsafe unitCounters.count
-        unsafe unitCounters.append(counters)
-        return unsafe counters
+    func counted(_ name: UnitName) -> UnsafeMutablePointer<CountedUnit> {
+        if let unit = unsafe countedUnits[name] { return unsafe unit }
+        let unit = UnsafeMutablePointer<CountedUnit>.allocate(capacity: 1)
+        unsafe unit.initialize(to: CountedUnit(number: server.unitNumber(of: name)))
+        unsafe countedUnits[name] = unsafe unit
+        return unsafe unit
     }
 
     func snapshot() -> ServerSnapshot {
@@ -257,7 +260,7 @@ internal import TargetCore
         }
         snapshot.connectionCount = connections.count
         snapshot.loops = [LoopCounters(of: self, connectionCount: connections.count)]
-        for (name, index) in unitCounterIndex { snapshot.units[name] = unsafe unitCounters[index].pointee }
+        unsafe countedUnits.forEach { name, unit in unsafe snapshot.units[name] = unit.pointee.counters }
         return snapshot
     }
 }

@@ -45,6 +45,9 @@ public struct PortalAddress: Sendable, Hashable, CustomStringConvertible {
     /// Whether only this machine can reach it.
     public var isLoopback: Bool { host.hasPrefix("127.") || host == "::1" }
 
+    /// Whether it means something on one link only (fe80::/10, RFC 4291 2.5.6).
+    package var isIPv6LinkLocal: Bool { IPAddress(host: host)?.isIPv6LinkLocal ?? false }
+
     /// Whether it stands for every address of the machine: such an address is never told to an initiator.
     public var isWildcard: Bool { host == "0.0.0.0" || host == "::" }
 

@@ -16,6 +16,10 @@ public struct ISCSIServerConfiguration: Sendable {
 
     /// Commands of one session that may be under way: the command window.
     public var commandWindowDepth: UInt32 = 128
+    /// What `sessionConnectionLimit` may be: tasks of a session are sought on each of its connections.
+    public static let sessionConnectionLimits = 1...8
+    public static let errorRecoveryLevels = 0...2
+
     /// Connections of one session (RFC 7143 13.2, MaxConnections).
     public var sessionConnectionLimit = 8
     /// The highest error recovery level that is offered (RFC 7143 13.20).
@@ -40,9 +44,10 @@ public struct ISCSIServerConfiguration: Sendable {
     /// When responses leave.
     public var coalescing = CoalescingPolicy.turn
     public var loginTimeoutMilliseconds: UInt64 = 15_000
-    /// Silence of a logged-in peer after which the server sends a NOP-In; the same time again, and the connection is
-    /// dropped. 0 never asks.
+    /// Silence of a logged-in peer after which the server sends a NOP-In. 0 never asks.
     public var keepaliveMilliseconds: UInt64 = 30_000
+    /// Silence after that NOP-In after which the connection is dropped.
+    public var keepaliveAnswerMilliseconds: UInt64 = 30_000
     /// How long initiators have to log out once the server is to stop; 0 does not ask them.
     public var logoutWaitMilliseconds: UInt64 = 1_000
     /// How long `stop` waits for commands under way.

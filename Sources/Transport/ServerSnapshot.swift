@@ -28,15 +28,26 @@ public struct UnitCounters: Sendable, Equatable {
     }
 }
 
-/// A logical unit of a target, by name.
+/// A logical unit behind a number of a target. One number may lead some initiators to another device than others: the
+/// three together tell it apart.
 public struct UnitName: Sendable, Hashable {
     public let targetName: String
     public let lun: Int
+    /// As the configuration calls it.
+    public let device: String
 
-    public init(targetName: String, lun: Int) {
+    public init(targetName: String, lun: Int, device: String) {
         self.targetName = targetName
         self.lun = lun
+        self.device = device
     }
+}
+
+/// Where one loop counts the commands of a logical unit.
+struct CountedUnit {
+    var counters = UnitCounters()
+    /// Names it in samples (`ServerState.unitNames`).
+    let number: UInt32
 }
 
 /// What the sockets have seen.

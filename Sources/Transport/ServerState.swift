@@ -9,8 +9,8 @@ final class ServerState: Sendable {
     let configuration: ISCSIServerConfiguration
     /// What is served, and to whom; changed while the server runs.
     private let servedTargets: Mutex<ServedTargets>
-    /// Of all targets that there ever were, in the order in which they came: a position never means another.
-    private let everyTargetName: Mutex<[String]>
+    /// Of all logical units that a command ever went to, by their numbers in samples: a number never means another.
+    private let numberedUnits = Mutex<(names: [UnitName], numbers: [UnitName: UInt32])>(([], [:]))
     let directory = SessionDirectory()
     let authentication = AuthenticationGuard()
     let diagnostics: Diagnostics
@@ -24,7 +24,6 @@ final class ServerState: Sendable {
     init(configuration: ISCSIServerConfiguration, served: ServedTargets, diagnostics: Diagnostics) {
         self.configuration = configuration
         servedTargets = Mutex(served)
-        everyTargetName = Mutex(served.policy.targets.map(\.targetName))
         self.diagnostics = diagnostics
         admission = AdmissionControl(
             AdmissionLimits(
@@ -36,17 +35,21 @@ final class ServerState: Sendable {
     var served: ServedTargets { servedTargets.withLock { $0 } }
 
     /// From now on logins and discovery follow `served`.
-    func replaceServed(by served: ServedTargets) {
-        everyTargetName.withLock { names in
-            for name in served.policy.targets.map(\.targetName) where !names.contains(name) { names.append(name) }
+    func replaceServed(by served: ServedTargets) { servedTargets.withLock { $0 = served } }
+
+    /// What samples call a logical unit.
+    func unitNumber(of name: UnitName) -> UInt32 {
+        numberedUnits.withLock { units in
+            if let number = units.numbers[name] { return number }
+            let number = UInt32(units.names.count)
+            units.names.append(name)
+            units.numbers[name] = number
+            return number
         }
-        servedTargets.withLock { $0 = served }
     }
 
-    /// What statistics call a target.
-    func statisticsPosition(ofTarget name: String) -> Int {
-        everyTargetName.withLock { $0.firstIndex(of: name) ?? 0 }
-    }
+    /// By number.
+    var unitNames: [UnitName] { numberedUnits.withLock { $0.names } }
 
     /// A loop has its poller. Why it is not the one that was asked for is said once, as it holds for all loops.
     func notePoller(_ name: String, _ reason: String?) {

@@ -27,12 +27,13 @@ final class SessionHandle: Sendable {
     /// What was negotiated when the session was new: a connection that joins it finds it as it was.
     let parameters: SessionParameters
     /// Takes the reason for the log, and whom to tell.
-    typealias Termination = @Sendable (String, @escaping @Sendable () -> Void) -> Void
+    typealias Termination = @Sendable (String, (@Sendable () -> Void)?) -> Void
     typealias Join = @Sendable (LoginHandover) -> Void
 
     private struct Actions {
         var terminate: Termination?
         var join: Join?
+        var begin: (@Sendable () -> Void)?
     }
 
     private let actions = Mutex(Actions())
@@ -49,13 +50,24 @@ final class SessionHandle: Sendable {
         actions.withLock { $0 = Actions(terminate: terminate, join: join) }
     }
 
+    /// In the loop of a login that waits for the session before it: how to end it, and how it goes on. One of the two is
+    /// called, once.
+    func attach(waiting terminate: @escaping Termination, begin: @escaping @Sendable () -> Void) {
+        actions.withLock { $0 = Actions(terminate: terminate, begin: begin) }
+    }
+
+    /// From any loop: the session before it touches no medium any more.
+    func predecessorIsQuiet() {
+        loop.perform { self.actions.withLock { $0.begin }?() }
+    }
+
     /// The session has ended: nothing is left to be ended, and nothing of it is held any more.
     func detach() { actions.withLock { $0 = Actions() } }
 
     /// From any loop. `done` is called in the session's loop.
-    func terminate(reason: String, _ done: @escaping @Sendable () -> Void = {}) {
+    func terminate(reason: String, _ done: (@Sendable () -> Void)? = nil) {
         loop.perform {
-            guard let body = self.actions.withLock({ $0.terminate }) else { return done() }
+            guard let body = self.actions.withLock({ $0.terminate }) else { return done?() ?? () }
             body(reason, done)
         }
     }
@@ -73,15 +85,21 @@ final class SessionHandle: Sendable {
 /// The sessions of the server by name and by TSIH. What loops share of sessions is only this, and only at login and
 /// logout.
 final class SessionDirectory: Sendable {
+    private struct Entry {
+        var handle: SessionHandle
+        /// The session that the login of `handle` waits for: it has not ended yet.
+        var predecessor: SessionHandle?
+    }
+
     private struct State {
-        private(set) var byName: [SessionName: SessionHandle] = [:]
+        private(set) var byName: [SessionName: Entry] = [:]
         private(set) var countByTarget: [String: Int] = [:]
         var usedIdentifiers: Set<UInt16> = []
         var lastIdentifier: UInt16 = 0
 
-        mutating func put(_ handle: SessionHandle?, at name: SessionName) {
-            let change = (handle == nil ? 0 : 1) - (byName[name] == nil ? 0 : 1)
-            byName[name] = handle
+        mutating func put(_ entry: Entry?, at name: SessionName) {
+            let change = (entry == nil ? 0 : 1) - (byName[name] == nil ? 0 : 1)
+            byName[name] = entry
             let count = countByTarget[name.targetName, default: 0] + change
             countByTarget[name.targetName] = count > 0 ? count : nil
         }
@@ -92,6 +110,9 @@ final class SessionDirectory: Sendable {
         case fresh(SessionHandle)
         /// It takes the place of `old`, which must end first (RFC 7143 6.3.5).
         case replaces(old: SessionHandle, SessionHandle)
+        /// A session of this name is ending, and `waiter` waits to take its place: the login waits in its stead, and
+        /// `waiter` is to be told. However often an initiator logs in, one login of a name waits.
+        case takesOver(waiter: SessionHandle, SessionHandle)
         /// The connection is to be one more of this session (RFC 7143 6.3.3), or one in place of another (6.3.4).
         case joins(SessionHandle)
         /// A TSIH was named that this initiator port has not (login status 020Ah).
@@ -112,21 +133,38 @@ final class SessionDirectory: Sendable {
         state.withLock { state in
             let old = state.byName[name]
             if tsih != 0 {
-                guard let old, old.tsih == tsih else { return .doesNotExist }
-                return .joins(old)
+                guard let old, old.handle.tsih == tsih else { return .doesNotExist }
+                return .joins(old.handle)
             }
             guard old != nil || state.countByTarget[name.targetName, default: 0] < targetLimit else { return .tooMany }
             guard let identifier = Self.nextIdentifier(&state) else { return .exhausted }
             let handle = SessionHandle(tsih: identifier, parameters: parameters, loop: loop)
-            state.put(handle, at: name)
-            return old.map { .replaces(old: $0, handle) } ?? .fresh(handle)
+            guard let old else {
+                state.put(Entry(handle: handle), at: name)
+                return .fresh(handle)
+            }
+            state.put(Entry(handle: handle, predecessor: old.predecessor ?? old.handle), at: name)
+            guard old.predecessor != nil else { return .replaces(old: old.handle, handle) }
+            // Nobody has heard of its identifier, and it will never be a session.
+            state.usedIdentifiers.remove(old.handle.tsih)
+            return .takesOver(waiter: old.handle, handle)
         }
+    }
+
+    /// `old` touches no medium any more: the login that waits to take its place goes on.
+    func isQuiet(_ old: SessionHandle, of name: SessionName) {
+        let next = state.withLock { state -> SessionHandle? in
+            guard let entry = state.byName[name], entry.predecessor === old else { return nil }
+            state.put(Entry(handle: entry.handle), at: name)
+            return entry.handle
+        }
+        next?.predecessorIsQuiet()
     }
 
     /// The sessions of a target, but for one.
     func handles(ofTarget targetName: String, except exempt: SessionHandle) -> [SessionHandle] {
         state.withLock { state in
-            state.byName.filter { $0.key.targetName == targetName && $0.value !== exempt }.map(\.value)
+            state.byName.filter { $0.key.targetName == targetName && $0.value.handle !== exempt }.map(\.value.handle)
         }
     }
 
@@ -146,7 +184,7 @@ final class SessionDirectory: Sendable {
     /// The session of `handle` has ended, or was never established.
     func release(_ name: SessionName, _ handle: SessionHandle) {
         state.withLock { state in
-            if state.byName[name] === handle { state.put(nil, at: name) }
+            if state.byName[name]?.handle === handle { state.put(nil, at: name) }
             state.usedIdentifiers.remove(handle.tsih)
         }
     }

@@ -25,10 +25,10 @@ public enum LatencyStage: Int, CaseIterable, Sendable {
 public struct LatencySample: Sendable {
     /// Numbers all sessions of a server, in the order of their logins.
     public var session: UInt64 = 0
-    /// Position of the target among those of the server.
-    public var target: UInt32 = 0
-    /// Flat logical unit number.
-    public var lun: UInt32 = 0
+    /// Numbers the logical units of a server (`ISCSIServer.unitNames`).
+    public var unit = Self.noUnit
+    /// A number behind which there is no logical unit of ours.
+    public static let noUnit = UInt32.max
     /// Nanoseconds, by stage.
     @usableFromInline var nanoseconds = InlineArray<7, UInt64>(repeating: 0)
 

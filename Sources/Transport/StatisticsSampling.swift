@@ -19,9 +19,7 @@ extension ISCSIConnection {
         guard let session else { return }
         var sample = LatencySample()
         sample.session = session.statisticsNumber
-        sample.target = session.statisticsTarget
-        // Logical units without a flat number are no units of ours.
-        sample.lun = UInt32(task.scsi.lun.flatIndex ?? Int(UInt32.max))
+        if let unit = unsafe session.counted(task.scsi.lun) { sample.unit = unsafe unit.pointee.number }
         context.latencies.queued(
             task.stamps, sample, endByteOffset: coalescer.sentByteCount + UInt64(coalescer.queuedByteCount),
             in: &sampledResponses)

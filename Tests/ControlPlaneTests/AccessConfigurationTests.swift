@@ -186,6 +186,16 @@ struct AccessConfigurationTests {
         }
     }
 
+    @Test(
+        "An address that nobody can go to is not advertised",
+        arguments: ["0.0.0.0:3260", "[::]:3260", "192.0.2.1:0", "0:3260", "[::ffff:0.0.0.0]:3260", "[fe80::1%lo]:3260"])
+    func advertised(address: String) {
+        let text = "portals:\n  - listen: \"127.0.0.1:3260\"\n    advertise: \"\(address)\"\n"
+        let failure = #expect(throws: Failure.self) { try ConfigurationFile.parse(text, file: "m.yaml") }
+        let words = failure?.description ?? ""
+        #expect(words.hasPrefix("m.yaml:3: no initiator can go to "), "\(words)")
+    }
+
     private static let doubtful: [(String, String)] = [
         (
             "    initiators:\n      - {name: \"iqn.*\"}\n      - {name: \"iqn.1993-08.org.debian:*\", deny: yes}\n",

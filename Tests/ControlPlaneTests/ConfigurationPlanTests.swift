@@ -140,4 +140,56 @@ struct ConfigurationPlanTests {
         let failure = #expect(throws: Failure.self) { try change.applied(to: configuration) }
         #expect(failure?.description.hasPrefix(words) == true, "\(String(describing: failure))")
     }
+
+    // MARK: One LUN of several rules
+
+    private static let manyRules = """
+        devices: {d0: {backstore: ram/1M}, d1: {backstore: ram/2M}, d2: {backstore: ram/3M}}
+        targets:
+          iqn.2026-11.a.b:t:
+            luns: {0: d0}
+            initiators:
+              - {name: "iqn.a", luns: {0: d1, 1: d2}}
+              - {addresses: ["192.0.2.1"], deny: yes}
+              - {addresses: ["192.0.2.2"], luns: {0: d1}}
+              - {name: "iqn.b", addresses: ["192.0.2.3"], luns: {0: d1}}
+              - {name: "iqn.b", luns: {0: d2}}
+        """
+
+    @Test(
+        "The device behind a LUN is that of the target, or of the rule that is named",
+        arguments: [
+            (0, nil, "d0"), (0, "iqn.a", "d1"), (1, "iqn.a", "d2"),
+            // Of two rules with this name one has LUNs.
+            (0, "*", "d1"),
+        ] as [(Int, String?, String)])
+    func device(lun: Int, initiator: String?, device: String) throws {
+        let change = try LUNChange(
+            target: Self.target, lun: lun, action: .resize(byteCount: 1), initiator: initiator)
+        #expect(try change.device(in: try Self.parse(Self.manyRules)) == device)
+    }
+
+    private static let unclear: [(Int, String?, String)] = [
+        (1, nil, "there is no LUN 1 there: there are 0"),
+        (1, "*", "there is no LUN 1 there: there are 0"),
+        (0, "iqn.c", "\(target) has no rule for \"iqn.c\""),
+        (
+            0, "iqn.b",
+            "\(target) has 2 rules for \"iqn.b\" with LUNs of their own, at m.yaml:9 and m.yaml:10: change the one that "
+                + "you mean in the file, and apply it"
+        ),
+    ]
+
+    @Test("A LUN that is not there, or of which it is not clear whose it is, is not changed", arguments: unclear)
+    func unclearRule(lun: Int, initiator: String?, words: String) throws {
+        let configuration = try Self.parse(Self.manyRules)
+        for action in [LUNChange.Action.resize(byteCount: 1), .set(device: "d0", isReadOnly: nil)] {
+            let change = try LUNChange(target: Self.target, lun: lun, action: action, initiator: initiator)
+            let resize = #expect(throws: Failure.self) { try change.device(in: configuration) }
+            #expect(resize?.description.hasPrefix(words) == true, "\(String(describing: resize))")
+            guard case .set = action else { continue }
+            let set = #expect(throws: Failure.self) { try change.applied(to: configuration) }
+            #expect(set?.description.hasPrefix(words) == true, "\(String(describing: set))")
+        }
+    }
 }

@@ -207,6 +207,8 @@ struct ISNSClientTests {
         (.init(bound: PortalAddress(host: "127.0.0.2", port: 1)), [127, 0, 0, 2], 1),
         // Nobody who came over IPv4 can reach it: it is left out.
         (.init(bound: PortalAddress(host: "::", port: 3260)), [], 0),
+        // Of one link, and nobody is told which.
+        (.init(bound: PortalAddress(host: "fe80::1%lo", port: 3260)), [], 0),
     ]
 
     @Test("A portal is registered as initiators reach it, never a wildcard", arguments: portals)

@@ -14,10 +14,11 @@ struct OpenMetricsTests {
             LUNReport(
                 target: "iqn.2026-11.org.example:\"a\\b\"\n", lun: 0, blocks: 8, commands: 7, failedCommands: 1,
                 readBytes: 4096, writtenBytes: 512),
-            LUNReport(target: "t", lun: 16383),
+            LUNReport(target: "t", lun: 16383), LUNReport(target: "t", lun: 16383, commands: 2),
         ]
         report.luns[1].health = "failed"
         report.luns[1].healthReason = "the disk is on fire"
+        report.luns[2].device = "disk9"
         return report
     }()
 
@@ -44,6 +45,7 @@ struct OpenMetricsTests {
             "martlet_logins_total 3", "martlet_received_bytes_total 1099511627776", "martlet_sessions 0",
             #"martlet_lun_commands_total{target="iqn.2026-11.org.example:\"a\\b\"\n",lun="0"} 7"#,
             #"martlet_lun_commands_total{target="t",lun="16383"} 0"#,
+            #"martlet_lun_commands_total{target="t",lun="16383",device="disk9"} 2"#,
             #"martlet_lun_health{target="iqn.2026-11.org.example:\"a\\b\"\n",lun="0"} 0"#,
             #"martlet_lun_health{target="t",lun="16383"} 2"#,
             #"martlet_lun_size_bytes{target="iqn.2026-11.org.example:\"a\\b\"\n",lun="0"} 4096"#,

@@ -28,17 +28,20 @@ final class ScriptedISNSServer: Sendable {
 
         deinit { close(descriptor) }
 
-        /// Connects to a port on loopback.
-        convenience init(port: UInt16) throws {
+        /// Connects to a port on loopback, from 127.0.0.`host`.
+        convenience init(port: UInt16, from host: UInt32 = 1) throws {
             let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
             self.init(descriptor)
+            var local = ScriptedISNSServer.loopback(port: 0, host: host)
             var address = ScriptedISNSServer.loopback(port: port)
-            let result = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-                }
+            let byteCount = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let isBound = withUnsafePointer(to: &local) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, byteCount) == 0 }
             }
-            guard result == 0 else { throw SocketFailure(code: errno) }
+            let isConnected = withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, byteCount) == 0 }
+            }
+            guard isBound, isConnected else { throw SocketFailure(code: errno) }
         }
 
         /// Whether all of it went out.
@@ -47,8 +50,10 @@ final class ScriptedISNSServer: Sendable {
             Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
         }
 
-        /// The next message; nil at the end.
-        func receive() -> ISNSMessage? {
+        /// The next message; nil at the end. `byteCount`: how long it may be at least.
+        func receive(byteCount: Int = 0) -> ISNSMessage? {
+            let payload = [UInt8](repeating: 0, count: byteCount)
+            reader.expectAnswer(to: ISNSMessage(function: 1, flags: [], transaction: 0, payload: payload))
             while true {
                 if let message = try? reader.next() { return message }
                 var bytes = [UInt8](repeating: 0, count: 4096)
@@ -100,11 +105,11 @@ final class ScriptedISNSServer: Sendable {
         close(listener)
     }
 
-    private static func loopback(port: UInt16) -> sockaddr_in {
+    private static func loopback(port: UInt16, host: UInt32 = 1) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_addr.s_addr = (0x7F00_0000 + host).bigEndian
         return address
     }
 }

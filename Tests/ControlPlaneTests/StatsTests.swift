@@ -8,7 +8,7 @@ import Transport
 
 @Suite("Statistics")
 struct StatsTests {
-    private static let unit = UnitName(targetName: "b", lun: 3)
+    private static let unit = UnitName(targetName: "b", lun: 3, device: "d3")
 
     /// Samples on their way, as a loop leaves them.
     private final class Source: Sendable {
@@ -27,22 +27,21 @@ struct StatsTests {
     }
 
     private let source = Source()
+    private static let first = UnitName(targetName: "a", lun: 0, device: "d0")
     private let statistics = ServerStatistics(
-        sampleInterval: 64, targetNames: ["a", "b"], units: [UnitName(targetName: "a", lun: 0), unit], now: 100)
+        sampleInterval: 64, units: [SeenUnit(first), SeenUnit(unit)], now: 100)
 
     init() {
         let source = source
-        statistics.attach { source.drain($0) }
+        statistics.attach({ source.drain($0) }, unitNames: { [Self.first, Self.unit] })
     }
 
     private func sample(
-        _ nanoseconds: UInt64, _ stage: LatencyStage = .handler, session: UInt64 = 1, target: UInt32 = 1,
-        lun: UInt32 = 3
+        _ nanoseconds: UInt64, _ stage: LatencyStage = .handler, session: UInt64 = 1, unit: UInt32 = 1
     ) -> LatencySample {
         var sample = LatencySample()
         sample.session = session
-        sample.target = target
-        sample.lun = lun
+        sample.unit = unit
         sample[stage] = nanoseconds
         return sample
     }
@@ -132,9 +131,9 @@ struct StatsTests {
     @Test("A sample counts for its LUN, its session and the whole; one of no LUN of ours counts for the others")
     func attribution() {
         source.add(sample(1000), count: 2)
-        source.add(sample(2000, session: 2, target: 0, lun: 0), count: 3)
-        source.add(sample(9000, session: 2, target: 0, lun: .max))
-        source.add(sample(9000, session: 9, target: 77, lun: 3))
+        source.add(sample(2000, session: 2, unit: 0), count: 3)
+        source.add(sample(9000, session: 2, unit: LatencySample.noUnit))
+        source.add(sample(9000, session: 9, unit: 77))
         let report = statistics.report(input(sessions: [1, 2]), .look, now: 101)
         #expect(report.luns.map(\.target) == ["a", "b"])
         #expect(report.luns.map(\.lun) == [0, 3])
@@ -142,6 +141,31 @@ struct StatsTests {
         #expect(report.luns.map(\.latency.meanNanoseconds) == [2000, 1000])
         #expect(report.sessions.map(\.latency.samples) == [2, 4])
         #expect(report.all.samples == 7)
+    }
+
+    @Test("Two devices behind one number are told apart, and one that nobody sees any more is not told of")
+    func devices() {
+        let names = ["d3", "d9", "d4"].map { UnitName(targetName: "b", lun: 3, device: $0) }
+        let source = source
+        let statistics = ServerStatistics(
+            sampleInterval: 1, units: [SeenUnit(names[0]), SeenUnit(names[2], isUsual: false)], now: 100)
+        statistics.attach({ source.drain($0) }, unitNames: { names })
+        for (number, count) in [3, 5, 7].enumerated() { source.add(sample(1000, unit: UInt32(number)), count: count) }
+        var input = StatisticsInput()
+        for (number, name) in names.enumerated() {
+            var counters = UnitCounters()
+            counters.commandCount = UInt64(number + 1) * 100
+            input.units[name] = counters
+        }
+        let report = statistics.report(input, .look, now: 101)
+        #expect(report.luns.map(\.lun) == [3, 3] && report.luns.map(\.device) == [nil, "d4"])
+        #expect(report.luns.map(\.activity.commands) == [100, 300])
+        #expect(report.luns.map(\.latency.samples) == [3, 7])
+        #expect(report.all.samples == 15)
+        #expect(report.table().contains("b (d4)"))
+        let metrics = OpenMetrics.text(ServerReport(), report)
+        #expect(metrics.contains(#"martlet_lun_latency_seconds_count{target="b",lun="3"} 3"#), "\(metrics)")
+        #expect(metrics.contains(#"martlet_lun_latency_seconds_count{target="b",lun="3",device="d4"} 7"#))
     }
 
     @Test("Memory has a limit: sessions beyond it are timed only once others have been idle")
@@ -213,7 +237,7 @@ struct StatsTests {
         let statistics = statistics
         let sample = sample(1000)
         let input = input()
-        statistics.attach { ring.drain($0) }
+        statistics.attach({ ring.drain($0) }, unitNames: { [Self.first, Self.unit] })
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 for number in 0..<20_000 {

@@ -216,10 +216,86 @@ struct ISNSClientMachineTests {
         #expect(machine.state == .registering && machine.registration == other)
     }
 
-    @Test("News of our own targets has the server asked soon")
+    @Test(
+        "A change that is taken back under way leaves what is registered",
+        arguments: [Machine.State.registering, .subscribing, .refreshing], [true, false])
+    func changedAndTakenBack(state: Machine.State, isRemoval: Bool) throws {
+        var (machine, actions) = try Self.machine(in: state)
+        var other = Self.registration
+        other.targets = isRemoval ? [] : ["iqn.a", "iqn.b", "iqn.z"]
+        #expect(machine.handle(.changed(other)).isEmpty)
+        #expect(machine.handle(.changed(Self.registration)).isEmpty)
+        // Whatever is asked until it is settled: never the change between.
+        while machine.state != .registered {
+            actions = machine.handle(try Self.answer(actions, Self.present))
+            #expect(machine.registration == Self.registration && machine.state != .idle)
+            for case .send(let request) in actions { #expect(request.knownFunction == .scnReg) }
+        }
+        _ = machine.handle(.disconnected("gone"))
+        #expect(machine.registration == Self.registration)
+    }
+
+    @Test("A change that is made again after it was taken back is registered", arguments: [Machine.State.registering])
+    func changedBackAndForth(state: Machine.State) throws {
+        var (machine, actions) = try Self.machine(in: state)
+        var other = Self.registration
+        other.targets = ["iqn.z"]
+        for registration in [other, Self.registration, other] {
+            #expect(machine.handle(.changed(registration)).isEmpty)
+        }
+        actions = machine.handle(try Self.answer(actions))
+        #expect(machine.state == .registering && machine.registration == other)
+    }
+
+    @Test("A server that has forgotten us is told what has changed meanwhile", arguments: [0, 9])
+    func changedAndForgotten(status: UInt32) throws {
+        var (machine, actions) = try Self.machine(in: .refreshing)
+        actions = machine.handle(try Self.answer(actions, Self.present))
+        actions = machine.handle(.timer)
+        #expect(machine.state == .refreshing)
+        var other = Self.registration
+        other.targets = ["iqn.z"]
+        #expect(machine.handle(.changed(other)).isEmpty)
+        actions = machine.handle(try Self.answer(actions, status: status))
+        #expect(machine.state == .registering && machine.registration == other)
+    }
+
+    /// When the timer ends, by a clock that a test moves.
+    struct Clock {
+        var now: UInt64 = 0
+        var end: UInt64?
+
+        mutating func follow(_ actions: [Machine.Action]) {
+            for action in actions {
+                switch action {
+                case .startTimer(let milliseconds): end = now + milliseconds
+                case .hastenTimer(let milliseconds): end = min(end ?? .max, now + milliseconds)
+                case .stopTimer: end = nil
+                case .connect, .send, .disconnect, .report, .end: break
+                }
+            }
+        }
+    }
+
+    @Test("News of our own targets has the server asked soon, and no news after them put that off")
     func news() throws {
-        var (machine, _) = try Self.machine(in: .registered)
-        #expect(machine.handle(.selfChanged) == [.startTimer(milliseconds: Machine.newsMilliseconds)])
+        var (machine, actions) = try Self.machine(in: .registered)
+        var clock = Clock()
+        clock.follow(actions)
+        let refresh = try #require(clock.end)
+        clock.now = refresh - 5 * Machine.newsMilliseconds
+        for _ in 0..<10 {
+            clock.follow(machine.handle(.selfChanged))
+            #expect(clock.end == refresh - 4 * Machine.newsMilliseconds)
+            clock.now += Machine.newsMilliseconds / 2
+        }
+        // What comes just before the refresh puts that off no more.
+        (machine, actions) = try Self.machine(in: .registered)
+        clock.follow(actions)
+        let end = try #require(clock.end)
+        clock.now = end - 1
+        clock.follow(machine.handle(.selfChanged))
+        #expect(clock.end == end)
     }
 
     @Test("An answer to something else changes nothing", arguments: Machine.State.allCases)

@@ -127,6 +127,25 @@ struct ISNSMessageTests {
         #expect(most <= ISNSMessageReader.maximumMessageByteCount)
     }
 
+    @Test("An answer may be longer by what it answers, and no longer", arguments: [0, 1 << 20])
+    func longAnswer(requestByteCount: Int) throws {
+        let part = 4096
+        for count in [0, 1] {
+            var reader = ISNSMessageReader()
+            let request = [UInt8](repeating: 0, count: requestByteCount)
+            reader.expectAnswer(to: ISNSMessage(function: 1, flags: .client, transaction: 7, payload: request))
+            let payload = [UInt8](
+                repeating: 1, count: requestByteCount + ISNSMessageReader.maximumMessageByteCount + count * part)
+            let answer = ISNSMessage(function: 0x8001, flags: .server, transaction: 7, payload: payload)
+            reader.append(answer.bytes(payloadLimit: part))
+            guard count == 0 else {
+                #expect(throws: ISNSError.tooLong) { try reader.next() }
+                continue
+            }
+            #expect(try reader.next()?.payload.count == payload.count)
+        }
+    }
+
     @Test("Empty PDUs without an end are refused too")
     func endlessEmpty() {
         var reader = ISNSMessageReader()

@@ -213,5 +213,26 @@ extension Interoperability {
             #expect(wrong.ending == .exit(2) && wrong.error.contains("\"here\" is no address"))
             try server.martlet.stop()
         }
+
+        @Test("What discovery shows, asked at one portal of a target at another, explain shows, too")
+        func explainDiscovery() throws {
+            let server = try AccessServer(
+                Self.devices + """
+                    portals: [{listen: "127.0.0.1:0"}, {listen: "127.0.0.2:0", tag: 2}]
+                    discovery: {initiators: [{portals: [1]}]}
+                    targets:
+                      \(Self.target): {luns: {0: d0}, portals: [2]}
+                    """, unitCount: 1)
+            let status =
+                try JSONSerialization.jsonObject(
+                    with: Data(try server.demand(["status", "--json"]).utf8)) as? [String: Any]
+            let bound = try #require(status?["portals"] as? [String])
+            #expect(try Initiator.discover(portal: bound[0], name: Self.bob) == [Self.target: ["\(bound[1]),2"]])
+            #expect(throws: HarnessError.self) { try Initiator.discover(portal: bound[1], name: Self.bob) }
+            let words = try server.demand(["explain", Self.bob, "--from", "127.0.0.1"])
+            let second = try #require(words.range(of: "\(Self.target) at \(bound[1]),2"))
+            #expect(words[second.lowerBound...].contains("  discovery: shown"), "\(words)")
+            try server.martlet.stop()
+        }
     }
 }

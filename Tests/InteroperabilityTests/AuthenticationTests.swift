@@ -15,7 +15,7 @@ extension Interoperability {
         static let loginLimitSeconds = 1.0
 
         /// A server whose target asks for CHAP, and that finds its secrets in files.
-        private final class Server {
+        final class Server {
             let martlet: MartletServer
             private let folder: TemporaryFolder
 

@@ -215,7 +215,13 @@ extension Interoperability {
             for (verb, sentence) in [
                 (["resize", Self.target, "0", "8M"], "the handler ram cannot change a store's size"),
                 (["resize", Self.target, "0", "2M"], "would cut off data: only larger sizes are set"),
-                (["resize", Self.target, "9", "8M"], "there is no LUN 9 there: there are 0, 1"),
+                (["resize", Self.target, "9", "8M"], "there is no LUN 9 there: there are 0"),
+                // LUN 0 of Bob is another device than LUN 0 of the target, and LUN 1 is Alice's alone.
+                (["resize", Self.target, "0", "1M", "--initiator", Self.bob], "the device d2 has 4194304 bytes"),
+                (["resize", Self.target, "1", "1M", "--initiator", Self.alice], "the device d1 has 8388608 bytes"),
+                (["resize", Self.target, "0", "1M"], "the device d0 has 4194304 bytes"),
+                (["resize", Self.target, "1", "9M", "--initiator", Self.bob], "there is no LUN 1 there: there are 0"),
+                (["resize", Self.target, "0", "9M", "--initiator", "x"], "has no rule for \"x\""),
                 (["add", Self.target, "0", "d1"], "LUN 0 is d0 already"),
                 (["add", "\(Self.target)x", "5", "d1"], "did you mean \(Self.target)?"),
                 (["remove", Self.target, "0"], "LUN 0 is the only one"),
@@ -226,6 +232,34 @@ extension Interoperability {
                 #expect(!result.succeeded && result.error.contains(sentence), "\(sentence): \(result.summary)")
             }
             #expect(try server.run(["apply", server.configurationPath]).output == "Nothing changes.\n")
+            try server.martlet.stop()
+        }
+
+        @Test("A file whose tags do not fit the portals of the command line is refused at the start and by apply")
+        func portalsOfTheCommandLine() throws {
+            func configuration(_ more: String) -> String {
+                """
+                portals: [{listen: "127.0.0.1:1", tag: 2}]
+                devices: {d0: {backstore: ram/4M}}
+                targets:
+                  \(Self.target): {luns: {0: d0}}
+                  \(Self.target)-new: {luns: {0: d0}\(more)}
+                """
+            }
+            let options = ["--portal", "127.0.0.1:0"]
+            let server = try AccessServer(configuration(""), unitCount: 2, options: options)
+            for more in [", portals: [2]", ", initiators: [{portals: [2], deny: yes}, {name: \"*\"}]"] {
+                let sentence = "martlet.yaml:5: \"2\" is the tag of no portal: those of --portal"
+                for isPlan in [true, false] {
+                    let result = try server.apply(configuration(more), plan: isPlan)
+                    #expect(!result.succeeded && result.error.contains(sentence), "\(result.summary)")
+                }
+                let started = try Program.run(
+                    MartletServer.path, ["serve", "--config", server.configurationPath] + options)
+                #expect(started.ending == .exit(2) && started.error.contains(sentence), "\(started.summary)")
+            }
+            let alice = try Initiator(server.url(Self.target, 0), .named(Self.alice))
+            _ = try alice.read(lba: 0, blockCount: 8)
             try server.martlet.stop()
         }
     }

@@ -13,7 +13,7 @@ package final class CHAPInitiator {
     /// CHAP_A values, in order of preference.
     package var algorithms: [Int]
     /// The digest of an algorithm over bytes.
-    package var digest: (Int, [UInt8]) -> [UInt8]
+    package var digest: (Int, [UInt8]) throws -> [UInt8]
     package var encoding = Encoding.hexadecimal
     /// Asks the target to authenticate itself with this secret.
     package var targetSecret: [UInt8]?
@@ -26,7 +26,7 @@ package final class CHAPInitiator {
     package private(set) var algorithm: Int?
     private var hasAnswered = false
 
-    package init(name: String, secret: [UInt8], algorithms: [Int], digest: @escaping (Int, [UInt8]) -> [UInt8]) {
+    package init(name: String, secret: [UInt8], algorithms: [Int], digest: @escaping (Int, [UInt8]) throws -> [UInt8]) {
         self.name = name
         self.secret = secret
         self.algorithms = algorithms
@@ -49,23 +49,26 @@ package final class CHAPInitiator {
                 let byte = UInt8(identifier), let challenge = value("CHAP_C").flatMap(Self.decode)
             else { throw InitiatorFailure.violation("a challenge that cannot be: \(keys)") }
             algorithm = number
-            said = [("CHAP_N", name), ("CHAP_R", encode(digest(number, [byte] + secret + challenge)))]
+            said = [("CHAP_N", name), ("CHAP_R", encode(try digest(number, [byte] + secret + challenge)))]
             if targetSecret != nil {
                 said += [("CHAP_I", String(self.identifier)), ("CHAP_C", encode(self.challenge))]
             }
             hasAnswered = true
-        } else if hasAnswered {
+        } else if let method = value("AuthMethod") {
+            guard method == "CHAP" else {
+                throw InitiatorFailure.violation("AuthMethod=CHAP was answered with \(keys)")
+            }
+            // The beginning of a login: of the session, or of another connection of it.
+            hasAnswered = false
+            said = [("CHAP_A", algorithms.map(String.init).joined(separator: ","))]
+        } else {
+            guard hasAnswered else { throw InitiatorFailure.violation("AuthMethod=CHAP was answered with \(keys)") }
             guard let targetSecret, let algorithm else { return nil }
-            let right = digest(algorithm, [identifier] + targetSecret + challenge)
+            let right = try digest(algorithm, [identifier] + targetSecret + challenge)
             guard value("CHAP_N") != nil, value("CHAP_R").flatMap(Self.decode) == right else {
                 throw InitiatorFailure.violation("the target does not authenticate itself: \(keys)")
             }
             return nil
-        } else {
-            guard value("AuthMethod") == "CHAP" else {
-                throw InitiatorFailure.violation("AuthMethod=CHAP was answered with \(keys)")
-            }
-            said = [("CHAP_A", algorithms.map(String.init).joined(separator: ","))]
         }
         change?(&said)
         return said

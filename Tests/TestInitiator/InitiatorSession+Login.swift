@@ -2,17 +2,24 @@
 
 /// Logins: of the session, of further connections, of connections that take another's place.
 extension InitiatorSession {
-    /// Connects and logs in.
+    /// Connects and logs in, there or where redirections lead.
     package static func login(_ portal: Portal, _ options: SessionOptions) throws -> InitiatorSession {
-        do {
-            return try login(options) { try ByteSocket(host: portal.host, port: portal.port) }
-        } catch let refusal as LoginRefusal where refusal.status >> 8 == 1 && options.followsRedirection {
-            guard let address = refusal.addresses.first, let next = Portal(targetAddress: address) else {
-                throw InitiatorFailure.violation("a redirection without TargetAddress: \(refusal.keys)")
+        var portal = portal
+        var redirectionCount = 0
+        while true {
+            let here = portal
+            do {
+                return try login(options) { try ByteSocket(host: here.host, port: here.port) }
+            } catch let refusal as LoginRefusal
+                where refusal.status >> 8 == 1 && redirectionCount < options.redirectionLimit
+            {
+                // RFC 7143 11.13.5: moved, for now or for good; TargetAddress tells where to.
+                guard refusal.status == 0x0101 || refusal.status == 0x0102, let address = refusal.addresses.first,
+                    let next = Portal(targetAddress: address)
+                else { throw InitiatorFailure.violation("a redirection to nowhere: \(refusal)") }
+                portal = next
+                redirectionCount += 1
             }
-            var options = options
-            options.followsRedirection = false
-            return try login(next, options)
         }
     }
 

@@ -68,8 +68,8 @@ package struct SessionOptions {
     package var authenticate: ((TextKeys) throws -> TextKeys?)?
     /// Cuts login texts into pieces of so many bytes, each but the last with the C bit.
     package var textPieceByteCount = 8192
-    /// Goes where a redirection says, once.
-    package var followsRedirection = false
+    /// Redirections that are followed, one after another; one more is a refusal.
+    package var redirectionLimit = 0
 
     // Waiting.
     /// Whatever is awaited must come within this time.

@@ -54,6 +54,21 @@ struct AdmissionTests {
         #expect(mine.count == 3)
     }
 
+    @Test("A connection that was to make room cannot log in any more; one that has logged in makes no room")
+    func lateLogin() {
+        var ledger = Self.ledger(halfOpenPerAddress: 2)
+        let tickets = Self.fill(&ledger, Self.bad, 2)
+        let first = ledger.loggedIn(tickets[1])
+        _ = Self.fill(&ledger, Self.bad, 1)
+        let verdict = ledger.admit(Self.bad)
+        #expect(verdict == .admitted(4, evicting: tickets[0]))
+        let late = ledger.loggedIn(tickets[0])
+        let again = ledger.loggedIn(tickets[1])
+        #expect(first && !late && again)
+        ledger.closed(tickets[0])
+        #expect(ledger.connectionCount == 3)
+    }
+
     @Test("Half-open connections beyond an address's limit cost that address its oldest, and nobody else")
     func perAddress() {
         var ledger = Self.ledger(halfOpenPerAddress: 4)

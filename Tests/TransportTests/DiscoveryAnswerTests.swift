@@ -29,11 +29,38 @@ struct DiscoveryAnswerTests {
         #expect(portal.told(toPeerAt: local.flatMap { PortalAddress($0) })?.description == told)
     }
 
-    @Test("The zone of an address is this machine's own")
-    func zone() {
-        let bound = PortalAddress(host: "fe80::1%eth0", port: 3260)
+    @Test(
+        "Addresses of this machine, and of one link, are told to those who can use them",
+        arguments: [
+            ("127.0.0.1", "127.0.0.1", "127.0.0.1:3260"), ("127.0.0.2", "127.0.0.1", "127.0.0.2:3260"),
+            ("::1", "127.0.0.1", "[::1]:3260"), ("192.0.2.1", "127.0.0.1", "192.0.2.1:3260"),
+            ("127.0.0.1", "192.0.2.1", nil), ("::1", "2001:db8::1", nil), ("::1", "192.0.2.1", nil),
+            ("127.0.0.1", "fe80::1%eth0", nil), ("2001:db8::1", "192.0.2.1", "[2001:db8::1]:3260"),
+            // Its zone means something on this machine only: who has come by it knows another.
+            ("fe80::1%eth0", "fe80::1%eth0", "[fe80::1]:3260"), ("febf::1%eth0", "fe80::1%eth0", nil),
+            ("fe80::1%eth1", "fe80::1%eth0", nil), ("fe80::2%eth0", "fe80::1%eth0", nil),
+            ("fe80::1%eth0", "2001:db8::1", nil), ("fe80::1%eth0", "::1", nil), ("fe80::1%eth0", "192.0.2.1", nil),
+            ("fec0::1", "192.0.2.1", "[fec0::1]:3260"), ("::", "fe80::1%eth0", "[fe80::1]:3260"),
+        ] as [(String, String, String?)])
+    func reach(bound: String, local: String, told: String?) {
+        let bound = PortalAddress(host: bound, port: 3260)
         let portal = ServedPortal(bound: bound, settings: PortalSettings(listen: bound))
-        #expect(portal.told(toPeerAt: nil)?.description == "[fe80::1]:3260")
+        #expect(portal.told(toPeerAt: PortalAddress(host: local, port: 3260))?.description == told)
+    }
+
+    @Test("A target with portals that the visitor cannot reach is told with the others, or not at all")
+    func unreachablePortals() {
+        let policy = AccessPolicy(targets: [TargetAccess(targetName: Self.names.open)])
+        func told(_ portals: [ServedPortal]) -> [[String]] {
+            DiscoveryAnswer.records(
+                .all, for: AccessRuleTests.visitor(AccessRuleTests.other), policy: policy, portals: portals,
+                local: PortalAddress("192.0.2.1:3260")
+            ).map { $0.portals.map(\.address) }
+        }
+        let inner = [Self.portal("127.0.0.1:3260"), Self.portal("[::1]:3260")]
+        #expect(told(inner + [Self.portal("192.0.2.1:3260")]) == [["192.0.2.1:3260"]])
+        #expect(told(inner) == [])
+        #expect(told([Self.portal("127.0.0.1:3260", advertise: "192.0.2.7:860")]) == [["192.0.2.7:860"]])
     }
 
     private static let names = (

@@ -6,6 +6,8 @@ internal import Transport
 struct AccessReader {
     let devices: [Configuration.Device]
     let portals: [Configuration.Portal]
+    /// By the command line: they are not those that the file has.
+    let portalsAreReplaced: Bool
     /// What holds where a target does not say.
     var others: AccessRule.Verdict?
     /// What is legal, and probably not meant.
@@ -16,9 +18,10 @@ struct AccessReader {
     private static let ruleKeys = ["name", "addresses", "portals", "deny"]
     private static let targetRuleKeys = ruleKeys + ["luns", "auth"]
 
-    init(devices: [Configuration.Device], portals: [Configuration.Portal]) {
+    init(devices: [Configuration.Device], portals: [Configuration.Portal], portalsAreReplaced: Bool) {
         self.devices = devices
         self.portals = portals
+        self.portalsAreReplaced = portalsAreReplaced
     }
 
     /// What `keys` of the target at `place` say of access; its LUNs are there already.
@@ -149,7 +152,11 @@ struct AccessReader {
             let text = try each.text()
             guard let tag = UInt16(text), known.contains(tag) else {
                 let words = known.sorted().map(String.init).joined(separator: ", ")
-                throw each.failure("\"\(text)\" is the tag of no portal: the portals have \(words)")
+                throw each.failure(
+                    portalsAreReplaced
+                        ? "\"\(text)\" is the tag of no portal: those of --portal, which take the place of the "
+                            + "file's, have \(words): leave --portal out, or take the tag out"
+                        : "\"\(text)\" is the tag of no portal: the portals have \(words)")
             }
             tags.insert(tag)
         }

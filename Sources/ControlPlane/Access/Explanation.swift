@@ -20,7 +20,7 @@ struct Explanation {
         }
         for target in policy.targets {
             var here: [ExplainReport.Target] = []
-            for (portal, visitor) in visitors { here.merge(explain(target, visitor), portal) }
+            for (portal, visitor) in visitors { here.merge(explain(target, visitor, visitors.map(\.1)), portal) }
             report.targets += here
         }
         return report
@@ -54,12 +54,15 @@ struct Explanation {
         return result
     }
 
-    private func explain(_ target: TargetAccess, _ visitor: Visitor) -> ExplainReport.Target {
+    /// `visitors`: the initiator at every portal in question, where it may ask for the targets.
+    private func explain(
+        _ target: TargetAccess, _ visitor: Visitor, _ visitors: [Visitor]
+    ) -> ExplainReport.Target {
         let decision = target.decision(for: visitor)
         var result = ExplainReport.Target()
         result.target = target.targetName
         result.mayLogIn = decision.isAllowed
-        result.isSeen = decision.isAllowed && policy.discoveryDecision(for: visitor).isAllowed
+        result.isSeen = decision.isAllowed && visitors.contains { isTold(portals[visitor.portal.position], $0) }
         result.reason = target.words(for: decision)
         result.rule = decision.ruleIndex.map { target.list.rules[$0].origin }
         result.passedOver = passedOver(target.list, decision, visitor)
@@ -76,6 +79,21 @@ struct Explanation {
             lun(number, unit, source: source ?? "the target's LUNs")
         }
         return result
+    }
+
+    /// Whether SendTargets tells `visitor` of a portal: it asks where it comes in, and is told of all portals.
+    private func isTold(_ portal: ServedPortal, _ visitor: Visitor) -> Bool {
+        policy.discoveryDecision(for: visitor).isAllowed && portal.told(toPeerAt: local(visitor)) != nil
+    }
+
+    /// Where `visitor` reaches this machine; at a wildcard portal some address of its family.
+    private func local(_ visitor: Visitor) -> PortalAddress {
+        let bound = portals[visitor.portal.position].bound
+        guard bound.isWildcard else { return bound }
+        let isHere = visitor.address.map { PortalAddress(host: "\($0)", port: 0).isLoopback } ?? false
+        // Addresses for documentation (RFC 5737, RFC 3849): one that is not loopback is like another.
+        let host = bound.isIPv6 ? (isHere ? "::1" : "2001:db8::1") : (isHere ? "127.0.0.1" : "192.0.2.1")
+        return PortalAddress(host: host, port: bound.port)
     }
 
     private func lun(_ number: Int, _ unit: LUNView.Unit, source: String) -> ExplainReport.LUN {

@@ -35,26 +35,47 @@ public struct LUNChange: Equatable, Sendable {
         var configuration = configuration
         let position = try position(in: configuration)
         var access = configuration.targets[position].access
-        guard let initiator else {
+        if let rule = try rulePosition(in: access.list) {
+            access.list.rules[rule].luns = try applied(to: access.list.rules[rule].luns ?? LUNView(), configuration)
+        } else {
             access.luns = try applied(to: access.luns, configuration)
-            configuration.targets[position].access = access
-            return configuration
         }
-        guard let rule = access.list.rules.firstIndex(where: { $0.name.description == initiator }) else {
-            let names = access.list.rules.map(\.name.description)
-            throw .usage(
-                "\(target) has no rule for \"\(initiator)\": "
-                    + (names.isEmpty ? "it has none" : NearestKey.advice(initiator, among: names)))
-        }
-        guard let view = access.list.rules[rule].luns else {
-            throw .usage("the rule for \"\(initiator)\" has no LUNs of its own: leave --initiator out")
-        }
-        access.list.rules[rule].luns = try applied(to: view, configuration)
         configuration.targets[position].access = access
         return configuration
     }
 
-    func position(in configuration: Configuration) throws(Failure) -> Int {
+    /// The device behind the LUN that is meant, by its name.
+    package func device(in configuration: Configuration) throws(Failure) -> String {
+        let access = configuration.targets[try position(in: configuration)].access
+        let view = try rulePosition(in: access.list).flatMap { access.list.rules[$0].luns } ?? access.luns
+        guard let unit = view.units[lun] else { throw missing(view) }
+        return unit.device
+    }
+
+    /// The rule whose own LUNs are meant: the only one of that name which has some. Nil: those of the target.
+    private func rulePosition(in list: AccessRuleList) throws(Failure) -> Int? {
+        guard let initiator else { return nil }
+        let named = list.rules.indices.filter { list.rules[$0].name.description == initiator }
+        guard !named.isEmpty else {
+            let names = list.rules.map(\.name.description)
+            throw .usage(
+                "\(target) has no rule for \"\(initiator)\": "
+                    + (names.isEmpty ? "it has none" : NearestKey.advice(initiator, among: names)))
+        }
+        let meant = named.filter { list.rules[$0].luns != nil }
+        guard let first = meant.first else {
+            throw .usage("the rule for \"\(initiator)\" has no LUNs of its own: leave --initiator out")
+        }
+        guard meant.count == 1 else {
+            let places = meant.map { list.rules[$0].origin }.joined(separator: " and ")
+            throw .usage(
+                "\(target) has \(meant.count) rules for \"\(initiator)\" with LUNs of their own, at \(places): change "
+                    + "the one that you mean in the file, and apply it")
+        }
+        return first
+    }
+
+    private func position(in configuration: Configuration) throws(Failure) -> Int {
         guard let position = configuration.targets.firstIndex(where: { $0.name == target }) else {
             throw .usage(
                 "there is no target \"\(target)\": \(NearestKey.advice(target, among: configuration.targets.map(\.name)))"
@@ -91,7 +112,7 @@ public struct LUNChange: Equatable, Sendable {
         return view
     }
 
-    func missing(_ view: LUNView) -> Failure {
+    private func missing(_ view: LUNView) -> Failure {
         let numbers = view.units.keys.sorted().map(String.init).joined(separator: ", ")
         return .usage("there is no LUN \(lun) there: there are \(numbers)")
     }

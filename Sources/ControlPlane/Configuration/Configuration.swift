@@ -73,6 +73,8 @@ public struct Configuration: Equatable, Sendable {
     /// In the order of the file, then of the command line.
     public var devices: [Device] = []
     public var targets: [Target] = []
+    /// Whom no rule of a target means that does not say; nil: not said.
+    public var others: AccessRule.Verdict?
     /// Who may ask for the targets.
     public var discovery = AccessRuleList()
     /// By what those must prove who they are; nil: not said, and nobody is asked.

@@ -18,9 +18,11 @@ public enum ConfigurationFile {
     private static let targetKeys = ["luns", "port-group"] + AccessReader.targetKeys
     private static let maximumDeviceNameByteCount = 64
 
-    /// Reads the file at `path`.
-    public static func read(_ path: String) throws(Failure) -> Configuration {
-        try parse(try text(at: path), file: path)
+    /// Reads the file at `path`. `portals`: as in `parse`.
+    public static func read(
+        _ path: String, portals: [Configuration.Portal] = []
+    ) throws(Failure) -> Configuration {
+        try parse(try text(at: path), file: path, portals: portals)
     }
 
     static func text(at path: String) throws(Failure) -> String {
@@ -41,20 +43,24 @@ public enum ConfigurationFile {
         return text
     }
 
-    /// `file` names the source in errors.
-    public static func parse(_ text: String, file: String) throws(Failure) -> Configuration {
+    /// `file` names the source in errors. `portals` take the place of those of the file, if there are any: whatever
+    /// names a tag or a portal must fit them.
+    public static func parse(
+        _ text: String, file: String, portals replacement: [Configuration.Portal] = []
+    ) throws(Failure) -> Configuration {
         guard let document = try YAMLValue.document(text, file: file) else {
             throw .usage("\(file):1: the configuration is empty: it needs targets and devices")
         }
         let entries = try document.entries(known: sections)
         var configuration = Configuration()
         if let portals = entries["portals"] { try readPortals(portals, into: &configuration) }
+        if !replacement.isEmpty { configuration.portals = replacement }
         if let devices = entries["devices"] {
             for (key, name, value) in try devices.entries() {
                 configuration.devices.append(try readDevice(name, key, value))
             }
         }
-        try readAccess(entries, into: &configuration)
+        try readAccess(entries, into: &configuration, portalsAreReplaced: !replacement.isEmpty)
         if let mode = entries["alua"] { try configuration.portGroups.readMode(mode) }
         if let groups = entries["port-groups"] {
             try configuration.portGroups.readGroups(groups)
@@ -71,16 +77,18 @@ public enum ConfigurationFile {
 
     /// Targets, and who may use them.
     private static func readAccess(
-        _ entries: [String: YAMLValue], into configuration: inout Configuration
+        _ entries: [String: YAMLValue], into configuration: inout Configuration, portalsAreReplaced: Bool
     ) throws(Failure) {
         let portals =
             configuration.portals.isEmpty ? [.init(listen: Configuration.defaultPortal)] : configuration.portals
-        var access = AccessReader(devices: configuration.devices, portals: portals)
+        var access = AccessReader(
+            devices: configuration.devices, portals: portals, portalsAreReplaced: portalsAreReplaced)
         if let discovery = entries["discovery"] {
             configuration.discovery = try access.readDiscovery(discovery)
         }
         configuration.discoveryAuth = try entries["discovery-auth"].map(AuthenticationSettings.read)
-        access.others = try entries["default"].map(AccessReader.readVerdict)
+        configuration.others = try entries["default"].map(AccessReader.readVerdict)
+        access.others = configuration.others
         if let targets = entries["targets"] {
             for (key, name, value) in try targets.entries() {
                 configuration.targets.append(try readTarget(name, key, value, &access))
@@ -117,7 +125,7 @@ public enum ConfigurationFile {
             let keys = try entry.entries(known: portalKeys)
             guard let listen = keys["listen"] else { throw entry.failure("a portal needs listen: \"ADDR:PORT\"") }
             let portal = Configuration.Portal(
-                listen: try readAddress(listen), advertise: try keys["advertise"].map(readAddress),
+                listen: try readAddress(listen), advertise: try keys["advertise"].map(readAdvertised),
                 portalGroupTag: try keys["tag"].map(readTag) ?? PortalSettings.defaultPortalGroupTag,
                 redirection: try keys["redirect"].map(RedirectionReader.read))
             guard !configuration.portals.contains(where: { $0.listen == portal.listen && portal.listen.port != 0 })
@@ -138,6 +146,17 @@ public enum ConfigurationFile {
                 "\"\(text)\" is no address: write a numeric one with its port, "
                     + "such as \"127.0.0.1:3260\" or \"[::1]:3260\""
             )
+        }
+        return address
+    }
+
+    /// What initiators are told must be an address that they can go to.
+    private static func readAdvertised(_ value: YAMLValue) throws(Failure) -> PortalAddress {
+        let address = try readAddress(value)
+        guard address.port != 0, InternetAddress(address)?.isWildcard == false, !address.host.contains("%") else {
+            throw value.failure(
+                "no initiator can go to \(address): advertise an address without a zone and a port, such as "
+                    + "\"192.0.2.7:3260\", or leave advertise out")
         }
         return address
     }

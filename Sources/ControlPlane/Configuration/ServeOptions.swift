@@ -33,26 +33,32 @@ public struct ServeOptions: Sendable {
 
     /// Everything that the words alone can show wrong, found before anything is opened.
     public func configuration() throws(Failure) -> Configuration {
-        try configuration { () throws(Failure) in try configurationPath.map(ConfigurationFile.read) }
+        try configuration { portals throws(Failure) in
+            guard let configurationPath else { return nil }
+            return try ConfigurationFile.read(configurationPath, portals: portals)
+        }
     }
 
     /// The same with `text` in place of the file.
     func configuration(text: String, file: String) throws(Failure) -> Configuration {
-        try configuration { () throws(Failure) in try ConfigurationFile.parse(text, file: file) }
+        try configuration { portals throws(Failure) in
+            try ConfigurationFile.parse(text, file: file, portals: portals)
+        }
     }
 
-    private func configuration(read: () throws(Failure) -> Configuration?) throws(Failure) -> Configuration {
+    /// `read` is given the portals that take the place of those of the file.
+    private func configuration(
+        read: ([Configuration.Portal]) throws(Failure) -> Configuration?
+    ) throws(Failure) -> Configuration {
         // Twice: what is wrong with the command line is told before the file is opened, and it counts more than the file.
         var configuration = Configuration()
         try addPerformance(to: &configuration.performance)
-        if let written = try read() {
+        configuration.portals = try portals.map { text throws(Failure) in
+            Configuration.Portal(listen: try Self.address(text, option: "--portal"))
+        }
+        if let written = try read(configuration.portals) {
             configuration = written
             try addPerformance(to: &configuration.performance)
-        }
-        if !portals.isEmpty {
-            configuration.portals = try portals.map { text throws(Failure) in
-                Configuration.Portal(listen: try Self.address(text, option: "--portal"))
-            }
         }
         if configuration.portals.isEmpty { configuration.portals = [.init(listen: Configuration.defaultPortal)] }
         configuration.trustedHandlers += try Self.trustedHandlers(trustedHandlers)
@@ -102,6 +108,12 @@ public struct ServeOptions: Sendable {
             throw .usage("the target \(name) is in the configuration file: give --target another name")
         }
         var access = TargetAccess(targetName: name)
+        access.list.others = configuration.others
+        if configuration.others == .deny {
+            configuration.warnings.append(
+                "nobody may log in to \(name), the target of the LUNs of the command line: the file has default: deny, "
+                    + "and only targets of the file have rules")
+        }
         for (number, text) in lunSpecifications.enumerated() {
             let settings = try LUNSpecification.parse(text)
             let device = Self.deviceName(settings, among: configuration.devices)

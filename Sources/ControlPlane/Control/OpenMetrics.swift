@@ -41,9 +41,14 @@ public enum OpenMetrics {
         text.add("martlet_send_calls", .counter, "System calls that sent.", Double(traffic.sendCalls))
     }
 
+    /// `device` nil: what most find behind the number.
+    static func labels(target: String, lun: Int, device: String?) -> [(name: String, value: String)] {
+        [("target", target), ("lun", "\(lun)")] + (device.map { [("device", $0)] } ?? [])
+    }
+
     private static func addLUNs(_ luns: [LUNReport], to text: inout MetricText) {
         func samples(_ value: (LUNReport) -> UInt64) -> [MetricText.Sample] {
-            luns.map { ([("target", $0.target), ("lun", "\($0.lun)")], Double(value($0))) }
+            luns.map { (labels(target: $0.target, lun: $0.lun, device: $0.device), Double(value($0))) }
         }
         text.add("martlet_lun_size_bytes", .gauge, "Bytes of the medium.", samples(\.mediumBytes))
         text.add("martlet_lun_health", .gauge, "0 good, 1 degraded, 2 failed.", samples(\.healthNumber))

@@ -63,7 +63,7 @@ extension LUNReport {
                 "\(each.lun)", ByteCount.describe(each.mediumBytes), "\(each.blockBytes)",
                 each.isReadOnly ? "ro" : "rw", each.health, "\(each.commands)", "\(each.readBytes)",
                 "\(each.writtenBytes)", each.serial, (each.filters + [each.backstore]).joined(separator: "+"),
-                each.target,
+                each.target + (each.device.map { " (\($0))" } ?? ""),
             ])
         }
         let remarks = luns.filter { $0.health != "good" }.map { "\($0.target)/\($0.lun): \($0.healthReason)\n" }

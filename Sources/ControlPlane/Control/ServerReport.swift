@@ -135,6 +135,8 @@ public struct SessionReport: Codable, Equatable, Sendable {
 public struct LUNReport: Codable, Equatable, Sendable {
     public var target: String
     public var lun: Int
+    /// Nil for what most initiators find behind the number; else the device that some find there instead.
+    public var device: String?
     public var url: String
     public var backstore: String
     /// What stands between initiators and the store, outermost first, as the operator wrote it.

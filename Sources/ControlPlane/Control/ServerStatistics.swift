@@ -7,12 +7,6 @@ package import Transport
 /// Makes statistics of samples and counters. An idle server does nothing here: samples wait in the loops' rings until
 /// somebody asks, or until a ring is half full.
 package final class ServerStatistics: Sendable {
-    /// A logical unit as samples name it.
-    private struct UnitNumber: Hashable {
-        let target: UInt32
-        let lun: UInt32
-    }
-
     /// Counters at an earlier moment, to tell what came since.
     private struct Mark {
         var seconds: Double
@@ -25,50 +19,41 @@ package final class ServerStatistics: Sendable {
     }
 
     private struct State {
-        var units = HistogramTable<UnitNumber>()
+        /// By the numbers that samples have for them.
+        var units = HistogramTable<UInt32>()
         var sessions = HistogramTable<UInt64>()
         var reset: Mark
         var call: Mark
-        /// Where samples come from.
+        /// Where samples come from, and the logical units that they name by number.
         var source: (@Sendable ((LatencySample) -> Void) -> Void)?
+        var unitNames: @Sendable () -> [UnitName] = { [] }
     }
 
     private let sampleInterval: Int
-    /// By their numbers in samples.
-    private let units: Mutex<[UnitNumber: UnitName]>
-    /// Of all targets that there ever were: a position never means another.
-    private let targetNames: Mutex<[String]>
+    /// What is told of, in this order.
+    private let units: Mutex<[SeenUnit]>
     private let state: Mutex<State>
     private let queue = DispatchQueue(label: "martlet-statistics", qos: .utility)
 
-    /// `targetNames`: in the order of the server's targets. `now`: seconds of a monotonic clock, here and elsewhere.
-    package init(sampleInterval: Int, targetNames: [String], units: [UnitName], now: Double) {
+    /// `now`: seconds of a monotonic clock, here and elsewhere.
+    package init(sampleInterval: Int, units: [SeenUnit], now: Double) {
         self.sampleInterval = sampleInterval
-        self.targetNames = Mutex(targetNames)
-        self.units = Mutex(Self.numbered(units, targetNames))
+        self.units = Mutex(units)
         state = Mutex(State(reset: Mark(seconds: now), call: Mark(seconds: now)))
     }
 
-    /// The server has other targets and logical units from now on.
-    func follow(targetNames: [String], units: [UnitName]) {
-        let names = self.targetNames.withLock { names in
-            for name in targetNames where !names.contains(name) { names.append(name) }
-            return names
-        }
-        self.units.withLock { $0 = Self.numbered(units, names) }
-    }
+    /// The server has other logical units from now on.
+    func follow(_ units: [SeenUnit]) { self.units.withLock { $0 = units } }
 
-    private static func numbered(_ units: [UnitName], _ targetNames: [String]) -> [UnitNumber: UnitName] {
-        let positions = Dictionary(targetNames.enumerated().map { ($1, UInt32($0)) }) { first, _ in first }
-        let numbered = units.compactMap { unit in
-            positions[unit.targetName].map { (UnitNumber(target: $0, lun: UInt32(unit.lun)), unit) }
+    /// `source` gives all samples that wait to its argument, and `unitNames` what their numbers mean.
+    package func attach(
+        _ source: @escaping @Sendable ((LatencySample) -> Void) -> Void,
+        unitNames: @escaping @Sendable () -> [UnitName]
+    ) {
+        state.withLock { state in
+            state.source = source
+            state.unitNames = unitNames
         }
-        return Dictionary(numbered) { first, _ in first }
-    }
-
-    /// `source` gives all samples that wait to its argument.
-    package func attach(_ source: @escaping @Sendable ((LatencySample) -> Void) -> Void) {
-        state.withLock { $0.source = source }
     }
 
     /// In a loop's thread: a ring is half full.
@@ -81,15 +66,18 @@ package final class ServerStatistics: Sendable {
 
     private func drain(_ state: inout State, now: Double) {
         guard let source = state.source else { return }
-        var latest: UnitNumber?
+        var latest: UInt32?
         var isOurs = false
-        let units = units.withLock { $0 }
+        let told = Set(units.withLock { $0.map(\.name) })
+        // A number that a sample has was given before the sample was made; which may be while others are taken.
+        var names = state.unitNames()
         source { sample in
             state.sessions.record(sample, sample.session, now: now)
-            let number = UnitNumber(target: sample.target, lun: sample.lun)
+            let number = sample.unit
             if number != latest {
                 latest = number
-                isOurs = units[number] != nil
+                if number != LatencySample.noUnit, number >= names.count { names = state.unitNames() }
+                isOurs = number < names.count && told.contains(names[Int(number)])
             }
             // Commands to logical units that are not there have no statistics of their own.
             state.units.record(sample, isOurs ? number : nil, now: now)
@@ -125,16 +113,20 @@ package final class ServerStatistics: Sendable {
         func activity(_ now: UnitCounters, _ reset: UnitCounters?, _ call: UnitCounters?) -> ActivityReport {
             ActivityReport(now.since(reset), rates: now.since(call), rateSeconds: report.rateSeconds)
         }
-        for (number, name) in units.withLock({ $0 }) {
+        let numbers = Dictionary(state.unitNames().enumerated().map { ($1, UInt32($0)) }) { first, _ in first }
+        for unit in units.withLock({ $0 }) {
+            let name = unit.name
             var each = LUNStatistics()
             each.target = name.targetName
             each.lun = name.lun
+            each.device = unit.isUsual ? nil : name.device
             each.activity = activity(
                 input.units[name] ?? UnitCounters(), state.reset.units[name], state.call.units[name])
-            each.latency = state.units.report(number)
+            each.latency = state.units.report(numbers[name] ?? LatencySample.noUnit)
             report.luns.append(each)
         }
-        report.luns.sort { ($0.target, $0.lun) < ($1.target, $1.lun) }
+        // What most find behind a number comes first.
+        report.luns.sort { ($0.target, $0.lun, $0.device ?? "") < ($1.target, $1.lun, $1.device ?? "") }
         report.sessions = input.sessions.map { session in
             var each = session.names
             each.activity = activity(
@@ -159,6 +151,18 @@ package final class ServerStatistics: Sendable {
             counters: input.counters,
             devices: Dictionary(input.devices.map { ($0.backstore, $0.counters) }) { first, _ in first },
             loops: Dictionary(input.loops.map { ($0.loop, $0) }) { first, _ in first })
+    }
+}
+
+/// A logical unit that somebody finds behind a number of a target.
+package struct SeenUnit: Sendable, Equatable {
+    package let name: UnitName
+    /// What most find there; otherwise it is there for some initiators alone.
+    package let isUsual: Bool
+
+    package init(_ name: UnitName, isUsual: Bool = true) {
+        self.name = name
+        self.isUsual = isUsual
     }
 }
 

@@ -54,7 +54,7 @@ extension OpenMetrics {
     }
 
     private static func labels(_ lun: LUNStatistics) -> [(name: String, value: String)] {
-        [("target", lun.target), ("lun", "\(lun.lun)")]
+        OpenMetrics.labels(target: lun.target, lun: lun.lun, device: lun.device)
     }
 
     private static func histogram(_ latency: LatencyReport) -> MetricText.Histogram {

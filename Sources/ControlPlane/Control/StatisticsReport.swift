@@ -69,10 +69,17 @@ public struct ActivityReport: Codable, Equatable, Sendable {
 public struct LUNStatistics: Codable, Equatable, Sendable {
     public var target = ""
     public var lun = 0
+    /// Nil for what most initiators find behind the number; else the device that some find there instead.
+    public var device: String?
     public var activity = ActivityReport()
     public var latency = LatencyReport()
 
     public init() {}
+}
+
+extension LUNStatistics {
+    /// The target, and the device where that is not what most find there.
+    var place: String { target + (device.map { " (\($0))" } ?? "") }
 }
 
 public struct SessionStatistics: Codable, Equatable, Sendable {

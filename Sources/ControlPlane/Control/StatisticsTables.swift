@@ -48,7 +48,7 @@ extension StatisticsReport {
 
     private func lunTable() -> String {
         var table = TextTable(headings: ["LUN"] + Self.activityHeadings + ["TARGET"])
-        for each in luns { table.add(["\(each.lun)"] + Self.cells(each.activity, each.latency) + [each.target]) }
+        for each in luns { table.add(["\(each.lun)"] + Self.cells(each.activity, each.latency) + [each.place]) }
         return table.text()
     }
 
@@ -65,7 +65,7 @@ extension StatisticsReport {
     /// Sessions alone are timed apart when one was asked for; a server with one LUN tells everything once.
     private var timed: [(name: String, latency: LatencyReport)] {
         let units = luns.filter { $0.latency.samples > 0 }
-        if !units.isEmpty { return units.map { ("LUN \($0.lun) of \($0.target)", $0.latency) } }
+        if !units.isEmpty { return units.map { ("LUN \($0.lun) of \($0.place)", $0.latency) } }
         let logged = sessions.filter { $0.latency.samples > 0 }
         return logged.map { ("session \($0.tsih) of \($0.initiator)", $0.latency) }
     }

@@ -12,8 +12,12 @@ final class ISNSListener {
     let host: String
     let port: UInt16
     let descriptor: CInt
+    /// Who may come here, as `InternetAddress.bytes`.
+    private let peers: [[UInt8]]
 
-    init(host: String) throws(SystemError) {
+    /// `isServerHere`: the server is on this machine, and comes from the very address at which it finds us, whatever
+    /// its own is.
+    init(host: String, server: PortalAddress, isServerHere: Bool) throws(SystemError) {
         guard let address = InternetAddress(PortalAddress(host: host, port: 0)) else {
             throw SystemError(call: "address \(host)", code: EINVAL)
         }
@@ -27,15 +31,19 @@ final class ISNSListener {
             throw error
         }
         self.host = host
+        peers = [InternetAddress(server)?.bytes, isServerHere ? address.bytes : nil].compactMap { $0 }
         self.descriptor = descriptor
         port = local.port
     }
 
     deinit { close(descriptor) }
 
-    /// The next connection; nil when none waits.
+    /// The next connection; nil when none waits, or when it does not come from the server: it is closed then.
     func accept() -> ISNSStream? {
         let accepted = clinux_accept_next(descriptor)
-        return accepted < 0 ? nil : ISNSStream(accepted: accepted)
+        guard accepted >= 0 else { return nil }
+        let stream = ISNSStream(accepted: accepted)
+        guard let peer = InternetAddress(peerOf: accepted)?.bytes, peers.contains(peer) else { return nil }
+        return stream
     }
 }

@@ -30,14 +30,15 @@ package struct ISNSSources: Equatable, Sendable {
         self.portals = portals
     }
 
-    /// A portal as initiators are to find it; nil when they cannot: a wildcard of another family, or loopback with a
-    /// name server elsewhere. `local` is our end of the connection to the name server at `server`.
+    /// A portal as initiators are to find it; nil when they cannot: a wildcard of another family, an address of one link,
+    /// or loopback with a name server elsewhere. `local` is our end of the connection to the name server at `server`.
     private static func address(_ portal: Portal, local: String, server: PortalAddress) -> PortalAddress? {
         var address = portal.advertised ?? portal.bound
         if address.isWildcard {
             guard address.isIPv6 == local.contains(":") else { return nil }
             address = PortalAddress(host: local, port: address.port)
         }
+        if portal.advertised == nil, address.isIPv6LinkLocal { return nil }
         return address.isLoopback && !server.isLoopback ? nil : address
     }
 

@@ -10,7 +10,7 @@ final class ISNSStream {
     /// Bytes that are taken at once: less than a message may have.
     private static let chunkByteCount = 4096
     /// Of answers that the other side does not take.
-    private static let maximumUnsentByteCount = 64 << 10
+    private static let maximumAnswerByteCount = 64 << 10
 
     let descriptor: CInt
     /// Of an outgoing connection, until it stands.
@@ -19,6 +19,8 @@ final class ISNSStream {
     private(set) var lastHeard = clinux_monotonic_nanoseconds()
     private var reader = ISNSMessageReader()
     private var unsent: ArraySlice<UInt8> = []
+    /// Of answers, since all was sent the last time.
+    private var answerByteCount = 0
 
     /// Takes over an accepted socket.
     init(accepted descriptor: CInt) {
@@ -54,11 +56,23 @@ final class ISNSStream {
         isConnecting = false
     }
 
-    /// Sends what there is room for; the rest goes when there is more.
+    /// Sends what there is room for; the rest goes when there is more. A request is as long as what it registers, and
+    /// there is one at a time.
     func send(_ message: ISNSMessage) throws(SystemError) {
+        reader.expectAnswer(to: message)
         unsent += message.bytes()
         try flush()
-        guard unsent.count <= Self.maximumUnsentByteCount else { throw SystemError(call: "send", code: ENOBUFS) }
+    }
+
+    /// The same for the answer to what the other side asks, as often as it likes: what it does not take is bounded.
+    func answer(_ message: ISNSMessage) throws(SystemError) {
+        let bytes = message.bytes()
+        guard answerByteCount + bytes.count <= Self.maximumAnswerByteCount else {
+            throw SystemError(call: "send", code: ENOBUFS)
+        }
+        answerByteCount += bytes.count
+        unsent += bytes
+        try flush()
     }
 
     func flush() throws(SystemError) {
@@ -76,6 +90,7 @@ final class ISNSStream {
             unsent = unsent.dropFirst(count)
         }
         unsent = []
+        answerByteCount = 0
     }
 
     enum Ending: Error {

@@ -156,7 +156,7 @@ final class ISNSWorker {
             return
         }
         note(message)
-        if let answer = message.answered() { try stream.send(answer) }
+        if let answer = message.answered() { try stream.answer(answer) }
     }
 
     // MARK: Notifications
@@ -172,7 +172,9 @@ final class ISNSWorker {
         if listener?.host == host { return }
         listener = nil
         do throws(SystemError) {
-            listener = try ISNSListener(host: host)
+            listener = try ISNSListener(
+                host: host, server: settings.server,
+                isServerHere: settings.server.isLoopback || settings.server.host == local)
         } catch {
             log.noListener(error)
         }
@@ -243,6 +245,9 @@ final class ISNSWorker {
             }
         case .disconnect: stream = nil
         case .startTimer(let milliseconds): deadline = clinux_monotonic_nanoseconds() &+ milliseconds * 1_000_000
+        case .hastenTimer(let milliseconds):
+            let end = clinux_monotonic_nanoseconds() &+ milliseconds * 1_000_000
+            deadline = min(deadline ?? end, end)
         case .stopTimer: deadline = nil
         case .report(let news): report.reason = log.tell(news)
         case .end: isEnded = true

@@ -80,7 +80,7 @@ extension RunningServer: ConfigurationControl {
         // Nothing can fail from here on.
         Self.watch(opened, server)
         assembly.follow(configuration, opened: opened)
-        statistics.follow(targetNames: configuration.targets.map(\.name), units: configuration.unitNames)
+        statistics.follow(configuration.seenUnits)
         let change = server.replaceServed(
             by: ServedTargets(policy: policy, targets: assembly.targets, units: assembly.units))
         report.changedSessions = change.changedSessionCount
@@ -113,10 +113,10 @@ extension RunningServer: ConfigurationControl {
     private func resize(
         _ change: LUNChange, to byteCount: UInt64, _ configuration: Configuration
     ) throws(Failure) -> ApplyReport {
-        let access = configuration.targets[try change.position(in: configuration)].access
-        guard let name = access.everyUnit[change.lun]?.device,
-            let device = assembly.devices.first(where: { $0.name == name })
-        else { throw change.missing(LUNView(access.everyUnit)) }
+        let name = try change.device(in: configuration)
+        guard let device = assembly.devices.first(where: { $0.name == name }) else {
+            throw .runTime("the device \(name) is not open: try again")
+        }
         guard device.tuples == nil else {
             throw .usage("the device \(name) has protection information, whose file has the size of now: it stays")
         }

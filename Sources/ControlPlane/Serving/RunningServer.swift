@@ -17,13 +17,15 @@ final class RunningServer: StatusSource {
         let number: Int
         let url: String
         let device: OpenDevice
+        /// What most find behind the number; otherwise it is there for some initiators alone.
+        let isUsual: Bool
     }
 
     /// What a live change replaces.
     struct Live: Sendable {
         var configuration: Configuration
         var policy: AccessPolicy
-        /// In the order of the targets, then of their numbers.
+        /// In the order of the targets, then of their numbers: all that somebody sees.
         var luns: [LUN]
     }
 
@@ -42,7 +44,9 @@ final class RunningServer: StatusSource {
     /// The registration with a name server; nil: none is configured.
     let nameService = Mutex<ISNSClient?>(nil)
 
-    var luns: [LUN] { live.withLock { $0.luns } }
+    /// One for each number.
+    var luns: [LUN] { everyUnit.filter(\.isUsual) }
+    private var everyUnit: [LUN] { live.withLock { $0.luns } }
 
     private init(
         server: ISCSIServer, statistics: ServerStatistics, portals: [PortalAddress], assembly: Assembly, live: Live,
@@ -75,15 +79,18 @@ final class RunningServer: StatusSource {
         if let coalescing = try configuration.performance.policy() { settings.coalescing = coalescing }
         settings.sampleInterval = configuration.performance.sampleInterval ?? settings.sampleInterval
         let statistics = ServerStatistics(
-            sampleInterval: settings.sampleInterval, targetNames: configuration.targets.map(\.name),
-            units: configuration.unitNames, now: Environment.monotonicSeconds)
+            sampleInterval: settings.sampleInterval, units: configuration.seenUnits, now: Environment.monotonicSeconds)
         settings.whenSamplesWait = { [statistics] in statistics.samplesWait { Environment.monotonicSeconds } }
         let policy = configuration.policy(authentication)
         let server = ISCSIServer(
             configuration: settings,
             served: ServedTargets(policy: policy, targets: assembly.targets, units: assembly.units),
             diagnostics: Log.diagnostics(logger))
-        statistics.attach { [weak server] body in server?.drainSamples(body) }
+        statistics.attach { [weak server] body in
+            server?.drainSamples(body)
+        } unitNames: { [weak server] in
+            server?.unitNames ?? []
+        }
         let bound: [PortalAddress]
         do throws(ServerError) {
             bound = try server.start()
@@ -114,12 +121,13 @@ final class RunningServer: StatusSource {
     ) -> [LUN] {
         let devices = Dictionary(assembly.devices.map { ($0.name, $0) }) { first, _ in first }
         return configuration.targets.flatMap { target in
-            target.access.everyUnit.sorted { $0.key < $1.key }.compactMap { number, unit in
-                devices[unit.device].map {
+            target.access.seenUnits.compactMap { unit in
+                devices[unit.name.device].map {
                     let url = LUNAddress.url(
                         portal: portal, advertised: configuration.portals.first?.advertise, targetName: target.name,
-                        lun: number)
-                    return LUN(targetName: target.name, number: number, url: url, device: $0)
+                        lun: unit.name.lun)
+                    return LUN(
+                        targetName: target.name, number: unit.name.lun, url: url, device: $0, isUsual: unit.isUsual)
                 }
             }
         }
@@ -170,8 +178,9 @@ final class RunningServer: StatusSource {
         report.status.portals = portals.map(\.description)
         report.status.targets = live.withLock { $0.configuration.targets.map(\.name) }
         report.status.isns = nameService.withLock { $0 }?.report
-        report.luns = luns.map { LUNReport($0, counters: snapshot.units[$0.name]) }
-        report.reservations = luns.map { lun in
+        let everyUnit = everyUnit
+        report.luns = everyUnit.map { LUNReport($0, counters: snapshot.units[$0.name]) }
+        report.reservations = everyUnit.map { lun in
             let unit = lun.device.unit
             return ReservationReport(
                 target: lun.targetName, lun: lun.number, serial: unit.identity.serial, unit.reservationStatus)
@@ -181,7 +190,7 @@ final class RunningServer: StatusSource {
 }
 
 extension RunningServer.LUN {
-    fileprivate var name: UnitName { UnitName(targetName: targetName, lun: number) }
+    fileprivate var name: UnitName { UnitName(targetName: targetName, lun: number, device: device.name) }
 }
 
 extension LUNReport {
@@ -195,6 +204,7 @@ extension LUNReport {
             blockBytes: unit.blockByteCount, blocks: unit.blockCount, isReadOnly: unit.features.isReadOnly,
             commands: counters.commandCount, failedCommands: counters.failedCommandCount,
             readBytes: counters.readByteCount, writtenBytes: counters.writtenByteCount)
+        device = lun.isUsual ? nil : lun.device.name
         let deviceHealth = lun.device.device.health
         health = deviceHealth.state.rawValue
         healthReason = deviceHealth.reason
@@ -203,9 +213,15 @@ extension LUNReport {
 
 extension Configuration {
     /// All logical units that somebody may see.
-    var unitNames: [UnitName] {
-        targets.flatMap { target in
-            target.access.everyUnit.keys.map { UnitName(targetName: target.name, lun: $0) }
+    var seenUnits: [SeenUnit] { targets.flatMap(\.access.seenUnits) }
+}
+
+extension TargetAccess {
+    fileprivate var seenUnits: [SeenUnit] {
+        var numbers: Set<Int> = []
+        return everyNumberAndDevice.map { number, device in
+            SeenUnit(
+                UnitName(targetName: targetName, lun: number, device: device), isUsual: numbers.insert(number).inserted)
         }
     }
 }

@@ -29,12 +29,20 @@ struct InternetAddress {
     }
 
     /// Our end of a socket.
-    init?(localOf descriptor: CInt) {
+    init?(localOf descriptor: CInt) { unsafe self.init(descriptor) { unsafe getsockname($0, $1, $2) } }
+
+    /// The other end of a socket.
+    init?(peerOf descriptor: CInt) { unsafe self.init(descriptor) { unsafe getpeername($0, $1, $2) } }
+
+    private init?(
+        _ descriptor: CInt,
+        _ call: (CInt, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> CInt
+    ) {
         var count = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
             // sockaddr_storage is made to be seen as sockaddr.
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe getsockname(descriptor, $0, &count)
+                unsafe call(descriptor, $0, &count)
             }
         }
         guard result == 0 else { return nil }
@@ -58,6 +66,13 @@ struct InternetAddress {
                 ? unsafe Array(bytes[8..<24])
                 : [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF] + (unsafe Array(bytes[4..<8]))
         }
+    }
+
+    /// Whether it stands for every address of a machine, however it was written: 0.0.0.0 or ::, or the one as the other.
+    var isWildcard: Bool {
+        let bytes = bytes
+        return bytes[..<10].allSatisfy { $0 == 0 } && bytes[12...].allSatisfy { $0 == 0 }
+            && (bytes[10...11] == [0, 0] || bytes[10...11] == [0xFF, 0xFF])
     }
 
     /// In numbers; nil for an address that is none of the Internet.

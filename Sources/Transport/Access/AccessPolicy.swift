@@ -54,6 +54,17 @@ public struct TargetAccess: Sendable, Equatable {
         list.rules.compactMap(\.luns).reduce(luns.units) { $0.merging($1.units) { first, _ in first } }
     }
 
+    /// Every number with each device that somebody finds behind it: ascending, and first what most find there.
+    public var everyNumberAndDevice: [(number: Int, device: String)] {
+        var devices: [Int: [String]] = [:]
+        for view in [luns] + list.rules.compactMap(\.luns) {
+            for (number, unit) in view.units where devices[number]?.contains(unit.device) != true {
+                devices[number, default: []].append(unit.device)
+            }
+        }
+        return devices.sorted { $0.key < $1.key }.flatMap { number, names in names.map { (number, $0) } }
+    }
+
     /// All devices that anybody can see.
     public var devices: Set<String> {
         Set(([luns] + list.rules.compactMap(\.luns)).flatMap { $0.units.values.map(\.device) })

@@ -10,6 +10,9 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     /// Bits of an address: 32 or 128.
     var bitCount: Int { isIPv6 ? 128 : 32 }
 
+    /// fe80::/10 (RFC 4291 2.5.6).
+    var isIPv6LinkLocal: Bool { isIPv6 && bits >> 118 == 0xFE80 >> 6 }
+
     init(isIPv6: Bool, bits: UInt128) {
         self.isIPv6 = isIPv6
         self.bits = bits

@@ -34,9 +34,17 @@ package struct ServedPortal: Sendable {
     /// which means something on one machine only. Nil: there is nothing that the peer could use.
     package func told(toPeerAt local: PortalAddress?) -> PortalAddress? {
         if let advertised = settings.advertise { return advertised }
-        guard bound.isWildcard else { return Self.withoutZone(bound) }
+        guard bound.isWildcard else { return isInReach(ofPeerAt: local) ? Self.withoutZone(bound) : nil }
         guard let local, local.isIPv6 == bound.isIPv6, !local.isWildcard else { return nil }
         return Self.withoutZone(PortalAddress(host: local.host, port: bound.port))
+    }
+
+    /// A loopback address is for those who are on this machine. A link-local one is for those on its link, and they
+    /// alone know by which zone they reach it: who has just done so.
+    private func isInReach(ofPeerAt local: PortalAddress?) -> Bool {
+        guard let local else { return true }
+        if bound.isLoopback { return local.isLoopback }
+        return !bound.isIPv6LinkLocal || bound.host == local.host
     }
 
     private static func withoutZone(_ address: PortalAddress) -> PortalAddress {

@@ -55,7 +55,7 @@ struct TargetDirectory: LoginDirectory {
 
     func authenticator(initiatorName: String, targetName: String?) -> (any Authenticator)? {
         let demand = served.policy.demand(on: visitor(initiatorName), targetName: targetName)
-        return demand?.policy.map { server.authentication.authenticator($0, peer: peer) }
+        return demand?.policy.map { server.authentication.limit($0.makeAuthenticator(), peer: peer) }
     }
 
     /// Which rule it was is for the operator alone: the initiator is told the login status.

@@ -8,8 +8,8 @@ extension Interoperability.Sessions {
     struct ReassignTests {
         private static let taskDoesNotExist: UInt8 = 1
         /// Holds the first write, which then fails, and never reaches the store.
-        private static let unit = "fault:hang=100%,on=write,max=1,release=3s+ram/1M"
-        private static let heldTime = Duration.seconds(3)
+        private static let unit = "fault:hang=100%,on=write,max=1,release=2s+ram/1M"
+        private static let heldTime = Duration.seconds(2)
 
         /// What ends the task, after its connection was lost.
         enum Ending: String, CaseIterable, CustomTestStringConvertible {

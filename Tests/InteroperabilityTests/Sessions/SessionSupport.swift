@@ -59,6 +59,14 @@ extension InitiatorSession {
         throw HarnessError("the logical unit does not become ready")
     }
 
+    /// The address of the last block, by READ CAPACITY (16).
+    func lastBlock(on cid: UInt16? = nil) throws -> UInt64 {
+        let cdb: [UInt8] = [0x9E, 0x10] + [UInt8](repeating: 0, count: 11) + [32, 0, 0]
+        let outcome = try perform(InitiatorCommand(cdb, readingByteCount: 32), on: cid)
+        guard outcome.isGood else { throw HarnessError("READ CAPACITY (16) ended with \(outcome)") }
+        return outcome.data.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
     /// Bytes of so many blocks, each telling its address and `generation`.
     static func pattern(lba: UInt64, blockCount: Int, generation: UInt64 = 1) -> [UInt8] {
         (0..<UInt64(blockCount)).flatMap { index -> [UInt8] in

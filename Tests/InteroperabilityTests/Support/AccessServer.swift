@@ -8,12 +8,12 @@ final class AccessServer {
     let configurationPath: String
     private let folder: TemporaryFolder
 
-    init(_ configuration: String, unitCount: Int) throws {
+    init(_ configuration: String, unitCount: Int, options: [String] = []) throws {
         folder = try TemporaryFolder()
         configurationPath = try folder.write(configuration.utf8, to: "martlet.yaml")
         controlPath = folder.file("control")
         martlet = try MartletServer(
-            configurationPath: configurationPath, options: ["--control", controlPath], unitCount: unitCount)
+            configurationPath: configurationPath, options: ["--control", controlPath] + options, unitCount: unitCount)
     }
 
     var url: LogicalUnitURL { martlet.url }

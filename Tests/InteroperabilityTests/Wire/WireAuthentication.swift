@@ -17,6 +17,13 @@ struct WireAuthentication {
             case .sha3: "SHA3-256"
             }
         }
+
+        func digest(_ bytes: [UInt8]) throws -> [UInt8] {
+            var digest = [UInt8](repeating: 0, count: Int(MARTLET_CRYPTO_DIGEST_LIMIT))
+            let count = martlet_crypto_digest(name, bytes, bytes.count, &digest)
+            guard count > 0 else { throw HarnessError("no \(name)") }
+            return Array(digest.prefix(count))
+        }
     }
 
     var initiator = "iqn.2026-11.org.martlet:wire"
@@ -81,11 +88,7 @@ struct WireAuthentication {
 
     /// RFC 1994 4.1.
     private func response(_ identifier: UInt8, _ secret: String, _ challenge: [UInt8]) throws -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: Int(MARTLET_CRYPTO_DIGEST_LIMIT))
-        let bytes = [identifier] + Array(secret.utf8) + challenge
-        let count = martlet_crypto_digest(algorithm.name, bytes, bytes.count, &digest)
-        guard count > 0 else { throw HarnessError("no \(algorithm.name)") }
-        return Array(digest.prefix(count))
+        try algorithm.digest([identifier] + Array(secret.utf8) + challenge)
     }
 
     private static func hexadecimal(_ bytes: [UInt8]) -> String {
