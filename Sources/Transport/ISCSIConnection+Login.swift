@@ -204,6 +204,7 @@ extension ISCSIConnection {
             mailbox.perform {
                 let connection = unsafe ISCSIConnection(handover, context: context)
                 unsafe context.take(connection)
+                guard connection.phase == .establishing else { return }
                 connection.refuse(.sessionDoesNotExist)
             }
         }

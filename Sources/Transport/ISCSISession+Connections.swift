@@ -111,6 +111,8 @@ extension ISCSISession {
     func connectionEnded(_ connection: ISCSIConnection) {
         connections.removeAll { $0 === connection }
         fenceLost(connection)
+        // Nobody can come back to a server that stops.
+        if connections.isEmpty, context.isStopping { isEnding = true }
         departureCount += 1
         let departure = Departure(
             cid: connection.connectionIdentifier, number: departureCount,

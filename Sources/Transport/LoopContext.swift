@@ -35,7 +35,7 @@ internal import TargetCore
     private var departed: [ISCSISession] = []
     private var closed: [ISCSIConnection] = []
     private var spareTasks: [ISCSITask] = []
-    private var isStopping = false
+    private(set) var isStopping = false
     private var stopped: (() -> Void)?
 
     /// Counters of connections and sessions that have gone, and of all logical units.

@@ -39,7 +39,7 @@ extension Interoperability.Sessions {
                 $0.errorRecoveryLevel = 2
                 $0.maxConnections = 2
                 $0.time2WaitSeconds = 0
-                $0.time2RetainSeconds = 60
+                $0.time2RetainSeconds = 20
             }
         }
 

@@ -96,6 +96,29 @@ extension Interoperability.Sessions {
             try server.stop()
         }
 
+        @Test("A connection that is dropped for its silence holds a response up no longer, and the session goes on")
+        func dropped() throws {
+            let server = try MartletServer(
+                configuration: """
+                    portals: [{listen: "127.0.0.1:0"}]
+                    devices: {disk0: {backstore: ram/1M}}
+                    targets: {"iqn.2026-11.org.martlet:fences": {luns: {0: disk0}}}
+                    limits: {keepalive-interval: 1, keepalive-timeout: 2}
+                    """)
+            let session = try session(server, cids: [1])
+            _ = Withheld(session, 1)
+            #expect(try session.perform(.testUnitReady, on: 1).isGood)
+            let begin = ContinuousClock.now
+            let tag = try startTask(session, on: 0)
+            #expect(try response(to: tag, session) == 0)
+            let passed = ContinuousClock.now - begin
+            #expect(passed > .seconds(1.5) && passed < .seconds(Self.fenceSeconds - 0.5), "\(passed)")
+            #expect(try session.take(seconds: 5) { session.liveCIDs == [0] })
+            #expect(server.standardError.contains("it did not answer a NOP-In"))
+            try session.expectData(lba: 0, blockCount: 8)
+            try server.stop()
+        }
+
         @Test(
             "Two functions at once on two connections each have one response, in the order in which they came",
             arguments: [[0, 1], [1, 0], [2, 1]] as [[UInt16]])

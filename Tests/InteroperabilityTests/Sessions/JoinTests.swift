@@ -155,29 +155,51 @@ extension Interoperability.Sessions {
             }
         }
 
-        @Test("A server that ends while connections join a session ends in time, and every login has an end")
-        func serverEnds() throws {
-            for round in 0..<6 {
-                let server = try MartletServer("ram/1M", options: ["--loops", "2"])
-                let session = try session(server, maxConnections: 8, level: round % 3)
-                var logins: [LoginAttempt] = []
-                for place in 0..<24 {
-                    if place == 4 + 3 * round {
-                        if round % 2 == 0 { session.cut(0) }
-                        server.send(SIGTERM)
-                    }
-                    // The server may listen no more.
-                    guard let login = try? LoginAttempt(server.url, joining: session, cid: UInt16(1 + place % 9)) else {
-                        break
-                    }
-                    logins.append(login)
+        @Test(
+            "A server that ends while connections join a session ends in time, and every login has an end",
+            arguments: 0..<6)
+        func serverEnds(round: Int) throws {
+            let server = try MartletServer("ram/1M", options: ["--loops", "2"])
+            let session = try session(server, maxConnections: 8, level: round % 3)
+            var logins: [LoginAttempt] = []
+            for place in 0..<24 {
+                if place == 4 + 3 * round {
+                    if round % 2 == 0 { session.cut(0) }
+                    server.send(SIGTERM)
                 }
-                for login in logins { _ = try login.end() }
-                for login in logins { login.close() }
-                #expect(try server.waitForEnd(limitSeconds: 4.5) == .exit(0), "\(server.standardError)")
-                let log = server.standardError
-                #expect(!log.contains("although commands") && !log.contains(Self.confusion), "\(log)")
+                // The server may listen no more.
+                guard let login = try? LoginAttempt(server.url, joining: session, cid: UInt16(1 + place % 9)) else {
+                    break
+                }
+                logins.append(login)
             }
+            try expectEnds(server, logins)
+        }
+
+        @Test(
+            "Connections that come to the session's loop when that stops are closed, and are no part of the session",
+            arguments: 0..<6)
+        func loopEnds(round: Int) throws {
+            let server = try MartletServer("ram/1M", options: ["--loops", "2"])
+            let session = try session(server, maxConnections: 8, level: round % 3)
+            let logins = try (0..<48).map {
+                try LoginAttempt(server.url, joining: session, cid: UInt16(1 + $0 % 7), isSent: false)
+            }
+            try session.drain(milliseconds: 100)
+            // All logins and the signal are there when the server goes on: one loop stops while the other has logins.
+            server.send(SIGSTOP)
+            for login in logins { try login.send() }
+            server.send(SIGTERM)
+            server.send(SIGCONT)
+            try expectEnds(server, logins)
+        }
+
+        private func expectEnds(_ server: MartletServer, _ logins: [LoginAttempt]) throws {
+            for login in logins { _ = try login.end() }
+            for login in logins { login.close() }
+            #expect(try server.waitForEnd(limitSeconds: 4.5) == .exit(0), "\(server.standardError)")
+            let log = server.standardError
+            #expect(!log.contains("although commands") && !log.contains(Self.confusion), "\(log)")
         }
     }
 }

@@ -113,13 +113,22 @@ final class LoginAttempt {
     private let stream: PDUStream
     private let login: LoginExchange
 
-    /// - Parameter tsih: of the session that it is to join; 0 for a new one.
-    init(_ url: LogicalUnitURL, _ options: SessionOptions, tsih: UInt16, cid: UInt16, cmdSN: UInt32) throws {
+    /// - Parameters:
+    ///   - tsih: of the session that it is to join; 0 for a new one.
+    ///   - isSent: false only connects; the request goes out with `send`.
+    init(
+        _ url: LogicalUnitURL, _ options: SessionOptions, tsih: UInt16, cid: UInt16, cmdSN: UInt32, isSent: Bool = true
+    ) throws {
         self.cid = cid
         stream = PDUStream(try ByteSocket(host: url.host, port: url.port))
         login = LoginExchange(stream, options: options, tsih: tsih, cid: cid, cmdSN: cmdSN)
         login.expectedExpCmdSN = nil
-        let keys = options.names(isLeading: tsih == 0) + options.operationalKeys(isLeading: tsih == 0)
+        if isSent { try send() }
+    }
+
+    func send() throws {
+        let isLeading = login.tsih == 0
+        let keys = login.options.names(isLeading: isLeading) + login.options.operationalKeys(isLeading: isLeading)
         login.send(
             login.request(
                 .text(keys.map { ($0.key, $0.value) }), stage: LoginExchange.operational,
@@ -128,8 +137,11 @@ final class LoginAttempt {
     }
 
     /// A connection that joins `session`.
-    convenience init(_ url: LogicalUnitURL, joining session: InitiatorSession, cid: UInt16) throws {
-        try self.init(url, session.options, tsih: session.tsih, cid: cid, cmdSN: session.cmdSN)
+    convenience init(
+        _ url: LogicalUnitURL, joining session: InitiatorSession, cid: UInt16, isSent: Bool = true
+    ) throws {
+        try self.init(
+            url, session.options, tsih: session.tsih, cid: cid, cmdSN: session.cmdSN, isSent: isSent)
     }
 
     /// Waits for the end; throws when there is none in the time of the options.

@@ -80,6 +80,16 @@ extension Interoperability.Sessions {
             try expectEnd(server)
         }
 
+        @Test("Nor do those of an initiator that goes, without a logout, when it is asked for one", arguments: [1, 2])
+        func goes(level: Int) throws {
+            let server = try MartletServer("ram/1M")
+            let session = try session(server, level: level, connectionCount: 2)
+            server.send(SIGTERM)
+            try session.pump(awaiting: "requests to log out", alive: nil) { session.asyncMessages.count >= 2 }
+            for cid: UInt16 in [1, 0] { session.cut(cid) }
+            try expectEnd(server)
+        }
+
         @Test(
             "An initiator that does log out is answered, whatever it has not acknowledged", arguments: [1, 2], [1, 4])
         func logsOut(level: Int, connectionCount: Int) throws {
