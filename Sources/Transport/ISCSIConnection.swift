@@ -216,6 +216,8 @@ internal import TargetCore
         let configuration = context.server.configuration
         if keepaliveTag != nil, lastHeard <= keepaliveTime {
             let answerTime = configuration.keepaliveAnswerMilliseconds
+            // It leaves when the fence of another connection ends.
+            if isFenced { keepaliveTime = context.loop.now }
             let waited = (context.loop.now &- keepaliveTime) / 1_000_000
             guard waited < answerTime else { return close(reason: "it did not answer a NOP-In") }
             return watchSilence(forMilliseconds: answerTime - waited)

@@ -13,7 +13,7 @@ final class Departure {
     var keepsTasks: Bool
     /// Until when its tasks wait.
     var timer: TimerQueue.Identifier?
-    /// Who goes on when its tasks have ended: joining connections, and requests that `ISCSISession.mayWait` let in.
+    /// Who goes on when its tasks have ended: joining connections, and requests that `ISCSISession.beginWait` let in.
     var waiting: [(owner: ISCSIConnection, action: () -> Void)] = []
 
     init(cid: UInt16, number: UInt64, keepsTasks: Bool) {

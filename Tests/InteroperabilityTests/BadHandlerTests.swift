@@ -215,5 +215,18 @@ extension Interoperability {
         private func count(_ words: String, in log: String) -> Int {
             log.split(separator: "\n").count { $0.contains(words) }
         }
+
+        @Test("A command that its handler keeps beyond the time-out is cancelled, where the handler can do that")
+        func overdue() throws {
+            let handler = try BadHandler("CANCEL=1", source: "canceller.c")
+            let store = "canceller/log=\(handler.folder.file("log"));tcmur_cmd_time_out=1,size=1M"
+            let server = try MartletServer(store, options: handler.options)
+            let session = try server.url.session()
+            let outcome = try session.perform(.read(lba: 0, blockCount: 1))
+            #expect(outcome.status == CommandOutcome.checkCondition, "\(outcome)")
+            #expect(server.standardError.contains("1 read command(s) under way for more than 1 s"))
+            #expect(String(decoding: try handler.folder.read("log"), as: UTF8.self).contains("read\ncancel\n"))
+            try server.stop()
+        }
     }
 }

@@ -90,6 +90,7 @@ struct OpenDevice: Sendable {
         let unit = LogicalUnit(device: filters?.device ?? device, identity: identity, options: options)
         device.onCapacityChange = { [weak unit] in unit?.capacityChanged() }
         device.onSpaceChange = { [weak unit] in unit?.checkSoftThreshold() }
+        device.onOverdue = { [weak unit] in unit?.commandsAreOverdue() }
         unit.checkSoftThreshold()
         return OpenDevice(
             name: asked.name, backstore: settings.backstore, device: device, tuples: tuples, filters: filters,

@@ -21,7 +21,8 @@ final class ChildProcess {
     /// Starts `path`; `environment` is added to this process's own.
     init(_ path: String, _ arguments: [String], environment: [String: String] = [:], errorPath: String) throws {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw HarnessError("pipe", errno: errno) }
+        // A child that another thread starts meanwhile must not hold the pipe.
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw HarnessError("pipe2", errno: errno) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -81,7 +82,8 @@ final class ChildProcess {
         while !outputEnded, !isEnough(standardOutput) {
             let remaining = deadline.timeIntervalSinceNow
             guard remaining > 0 else {
-                throw HarnessError("process \(identifier) said too little in \(limitSeconds) s: \(standardError)")
+                throw HarnessError(
+                    "process \(identifier) said too little in \(limitSeconds) s: \(standardOutput)\(standardError)")
             }
             var entry = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
             guard poll(&entry, 1, Int32(remaining * 1000) + 1) > 0 else { continue }
