@@ -21,8 +21,9 @@ final class ChildProcess {
     /// Starts `path`; `environment` is added to this process's own.
     init(_ path: String, _ arguments: [String], environment: [String: String] = [:], errorPath: String) throws {
         var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw HarnessError("pipe", errno: errno) }
         // A child that another thread starts meanwhile must not hold the pipe.
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw HarnessError("pipe2", errno: errno) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
