@@ -77,9 +77,10 @@ public struct ControlClient: Sendable {
         guard let address = UnixSocketAddress(path) else {
             throw .usage("--control \"\(path)\" is no path for a socket")
         }
+        let seconds = method == "GET" ? Self.timeoutSeconds : Self.changeSeconds
         do throws(SystemError) {
             let socket = try LocalSocket(.stream)
-            try socket.setTimeout(seconds: method == "GET" ? Self.timeoutSeconds : Self.changeSeconds)
+            try socket.setTimeout(seconds: seconds)
             try socket.connect(to: address)
             let head =
                 "\(method) \(target) HTTP/1.1\r\nHost: martlet\r\nContent-Length: \(body.count)\r\n"
@@ -93,17 +94,17 @@ public struct ControlClient: Sendable {
             }
             return bytes
         } catch {
-            throw explain(error)
+            throw explain(error, after: seconds)
         }
     }
 
-    private func explain(_ error: SystemError) -> Failure {
+    private func explain(_ error: SystemError, after seconds: Int) -> Failure {
         switch error.code {
         case ENOENT, ECONNREFUSED:
             .runTime(
                 "no server listens at \(path): start one with --control \(path), or name its socket with --control")
         case EACCES: .runTime("no permission for \(path): ask as the user that runs the server")
-        case EAGAIN: .runTime("the server at \(path) has not answered for \(Self.timeoutSeconds) seconds")
+        case EAGAIN: .runTime("the server at \(path) has not answered for \(seconds) seconds")
         default: .runTime("the server at \(path) cannot be asked: \(error)")
         }
     }
