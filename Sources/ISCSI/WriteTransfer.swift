@@ -6,7 +6,7 @@
 /// come, and what is outstanding is one unbroken range: nothing needs to be stored for each R2T.
 public struct WriteTransfer: Equatable, Sendable {
     /// R2Ts that are outstanding at most, whatever was negotiated.
-    public static let outstandingR2TLimit = 8
+    public static let outstandingR2TLimit = RangeQueue.capacity
 
     /// How a command ends whose data came wrongly: CHECK CONDITION, ABORTED COMMAND (RFC 7143 11.4.7.2).
     public enum Failure: Sendable, Equatable, CaseIterable {
@@ -66,11 +66,11 @@ public struct WriteTransfer: Equatable, Sendable {
     private var nextOffset: Int
     /// R2Ts that have not been answered whole, oldest first: they are answered in the order in which they were sent
     /// (RFC 7143 11.8).
-    private var outstanding = R2TQueue()
+    private var outstanding = RangeQueue()
     /// The end of what has been asked for in order.
     private var requestedEnd = 0
     /// Bytes that were sent and have been lost, to be asked for again. Empty but for recovery.
-    private var lost: [Range<Int>] = []
+    private var lost = RangeQueue()
     private var nextR2TSN: UInt32 = 0
     private var expectedDataSN: UInt32 = 0
 
@@ -231,9 +231,6 @@ public struct WriteTransfer: Equatable, Sendable {
 
     // MARK: Recovery (RFC 7143 7.8, 7.9)
 
-    /// Parts of the data that may be missing at a time; with more the command fails.
-    static let lostRangeLimit = 16
-
     /// The data of a PDU that `receive` gave a place are no good: they are asked for again.
     public mutating func lose(_ placement: Placement) {
         guard placement.byteCount > 0 else { return }
@@ -250,17 +247,18 @@ public struct WriteTransfer: Equatable, Sendable {
     private mutating func addLost(_ range: Range<Int>) {
         if let last = lost.last, last.upperBound == range.lowerBound {
             lost[lost.count - 1] = last.lowerBound..<range.upperBound
-        } else if lost.count < Self.lostRangeLimit {
+        } else if !lost.isFull {
             lost.append(range)
         } else {
+            // More parts are missing than are remembered.
             fail(.protocolServiceCRCError)
         }
     }
 
     private mutating func nextRecoveryR2T() -> Burst? {
-        let range = lost.removeFirst()
+        guard let range = lost.first else { return nil }
         let asked = range.prefix(maxBurstLength)
-        if asked.count < range.count { lost.insert(asked.endIndex..<range.upperBound, at: 0) }
+        if asked.count < range.count { lost[0] = asked.endIndex..<range.upperBound } else { lost.removeFirst() }
         return ask(for: asked.startIndex..<asked.endIndex)
     }
 

@@ -99,8 +99,8 @@ extension ISCSIConnection {
     /// Whether `task` takes its data straight from the received batch: a write whose data have all come, over a
     /// device that needs them no longer than `execute` takes.
     private func lendsBatch(to task: ISCSITask, _ received: ReceivedPDU) -> Bool {
-        guard task.scsi.plan.takesDataAtOnce, let write = task.write, write.isComplete, write.failure == nil,
-            write.receivedByteCount == task.scsi.plan.bufferByteCount
+        guard task.scsi.plan.takesDataAtOnce, task.write?.isComplete == true, task.write?.failure == nil,
+            task.write?.receivedByteCount == task.scsi.plan.bufferByteCount
         else { return false }
         // Only read: a task that takes data from the initiator gives none back.
         unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(mutating: received.dataAtHand)
@@ -150,7 +150,7 @@ extension ISCSIConnection {
     }
 
     private func proceed(_ task: ISCSITask, _ session: ISCSISession) {
-        if let write = task.write, write.awaitsUnsolicited { return }
+        if task.write?.awaitsUnsolicited == true { return }
         switch task.phase {
         case .draining:
             task.phase = .responding
@@ -163,7 +163,7 @@ extension ISCSIConnection {
                 if task.write?.isFailed == true { fail(task, failure) }
             } else if task.hasShortLease {
                 session.waitForMemory(task)
-            } else if let write = task.write, !write.isComplete {
+            } else if task.write?.isComplete == false {
                 enqueue(task)
             } else {
                 task.phase = .running

@@ -179,7 +179,6 @@ internal import TargetCore
         giveBackLease(of: task)
         tags.remove(position: task.position)
         task.phase = .free
-        task.write = nil
         freeTasks.append(Borrowed(task))
         if freeTasks.count == tasks.count { becameIdle() }
     }

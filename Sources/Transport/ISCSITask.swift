@@ -37,8 +37,9 @@ final class ISCSITask: SendOwner {
     var expectedFromInitiator = 0
     var expectedToInitiator = 0
     var isBidirectional = false
-    /// Data from the initiator, while there are any to come.
+    /// Data from the initiator, of a command that writes. Of a task that is free it tells nothing.
     var write: WriteTransfer?
+    private var mayHaveWrite = false
     /// Data to the initiator, once the task has ended well.
     var read: ReadTransfer?
     var hasDigestError = false
@@ -99,7 +100,9 @@ final class ISCSITask: SendOwner {
         self.connection = Borrowed(connection)
         isInOutbox = false
         waitsForMemory = false
-        write = nil
+        // A command that writes sets it anew: large values are moved no more often than they have to be.
+        if mayHaveWrite && !pdu.writes { write = nil }
+        mayHaveWrite = pdu.writes
         read = nil
         hasDigestError = false
         hasShortLease = false
