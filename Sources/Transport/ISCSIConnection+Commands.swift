@@ -70,11 +70,12 @@ extension ISCSIConnection {
         let acceptance = session.nexus.use { $0.accept(task.scsi) }
         let wanted = acceptance == .accepted ? task.scsi.plan.fromInitiator : 0
         do throws(PDUError) {
-            if pdu.writes {
+            if pdu.writes, !bringsAllData(pdu, received, task, wanted: wanted, session) {
                 task.write = try WriteTransfer(
                     expectedLength: task.expectedFromInitiator, wanted: wanted,
                     immediateByteCount: received.frame.dataByteCount, unsolicitedFollows: !pdu.isFinal,
                     parameters: session.parameters)
+                task.hasWrite = true
             }
         } catch {
             // The peer broke the rules of data transfer: the command never was.
@@ -93,14 +94,27 @@ extension ISCSIConnection {
             session.leaseBuffer(for: task, earlyByteCount: early)
         }
         return DataSegment(
-            for: task, frame: received.frame, offset: 0, placeByteCount: task.write?.receivedByteCount ?? 0)
+            for: task, frame: received.frame, offset: 0, placeByteCount: task.receivedByteCount)
+    }
+
+    /// Whether a command that writes has all its data with it, by the rules of the session: nothing is to be kept of their
+    /// transfer then but their length.
+    private func bringsAllData(
+        _ pdu: SCSICommandPDU, _ received: ReceivedPDU, _ task: ISCSITask, wanted: Int, _ session: ISCSISession
+    ) -> Bool {
+        let byteCount = received.frame.dataByteCount
+        guard pdu.isFinal, byteCount > 0, byteCount == task.expectedFromInitiator, byteCount == wanted,
+            byteCount <= session.parameters.firstBurstLength, session.parameters.immediateData
+        else { return false }
+        task.wholeByteCount = byteCount
+        return true
     }
 
     /// Whether `task` takes its data straight from the received batch: a write whose data have all come, over a
     /// device that needs them no longer than `execute` takes.
     private func lendsBatch(to task: ISCSITask, _ received: ReceivedPDU) -> Bool {
-        guard task.scsi.plan.takesDataAtOnce, task.write?.isComplete == true, task.write?.failure == nil,
-            task.write?.receivedByteCount == task.scsi.plan.bufferByteCount
+        guard task.scsi.plan.takesDataAtOnce, task.wholeByteCount > 0,
+            task.wholeByteCount == task.scsi.plan.bufferByteCount
         else { return false }
         // Only read: a task that takes data from the initiator gives none back.
         unsafe task.scsi.buffer = UnsafeMutableRawBufferPointer(mutating: received.dataAtHand)
@@ -150,7 +164,7 @@ extension ISCSIConnection {
     }
 
     private func proceed(_ task: ISCSITask, _ session: ISCSISession) {
-        if task.write?.awaitsUnsolicited == true { return }
+        if task.hasWrite, task.write?.awaitsUnsolicited == true { return }
         switch task.phase {
         case .draining:
             task.phase = .responding
@@ -159,15 +173,15 @@ extension ISCSIConnection {
             if task.hasDigestError {
                 // RFC 7143 7.8: at error recovery level 0 the command ends, and says why.
                 fail(task, .protocolServiceCRCError)
-            } else if let failure = task.write?.failure {
+            } else if task.hasWrite, let failure = task.write?.failure {
                 if task.write?.isFailed == true { fail(task, failure) }
             } else if task.hasShortLease {
                 session.waitForMemory(task)
-            } else if task.write?.isComplete == false {
+            } else if task.hasWrite, task.write?.isComplete == false {
                 enqueue(task)
             } else {
                 task.phase = .running
-                task.scsi.receivedByteCount = task.write?.receivedByteCount ?? 0
+                task.scsi.receivedByteCount = task.receivedByteCount
                 if task.stamps.isSampled { task.stamps.dispatched = context.latencies.now() }
                 session.nexus.use { $0.execute(task.scsi) }
             }

@@ -255,7 +255,7 @@ internal import TargetCore
     func count(_ task: ISCSITask) {
         let isGood = task.scsi.status == .good || task.scsi.status == .conditionMet
         let readByteCount = UInt64(min(task.scsi.toInitiatorByteCount, task.expectedToInitiator))
-        let writtenByteCount = UInt64(task.write?.receivedByteCount ?? 0)
+        let writtenByteCount = UInt64(task.receivedByteCount)
         ended.count(isGood: isGood, readByteCount: readByteCount, writtenByteCount: writtenByteCount)
         guard let unit = unsafe counted(task.scsi.lun) else { return }
         unsafe unit.pointee.counters.count(

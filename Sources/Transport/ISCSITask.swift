@@ -37,9 +37,12 @@ final class ISCSITask: SendOwner {
     var expectedFromInitiator = 0
     var expectedToInitiator = 0
     var isBidirectional = false
-    /// Data from the initiator, of a command that writes. Of a task that is free it tells nothing.
+    /// Data from the initiator, where more are to come than those that the command brought. A large value: it is moved
+    /// for no other command, and `hasWrite` tells whether it is there.
     var write: WriteTransfer?
-    private var mayHaveWrite = false
+    var hasWrite = false
+    /// All data of a command that writes, in bytes, where they came with it.
+    var wholeByteCount = 0
     /// Data to the initiator, once the task has ended well.
     var read: ReadTransfer?
     var hasDigestError = false
@@ -100,9 +103,11 @@ final class ISCSITask: SendOwner {
         self.connection = Borrowed(connection)
         isInOutbox = false
         waitsForMemory = false
-        // A command that writes sets it anew: large values are moved no more often than they have to be.
-        if mayHaveWrite && !pdu.writes { write = nil }
-        mayHaveWrite = pdu.writes
+        if hasWrite {
+            write = nil
+            hasWrite = false
+        }
+        wholeByteCount = 0
         read = nil
         hasDigestError = false
         hasShortLease = false
@@ -128,6 +133,9 @@ final class ISCSITask: SendOwner {
         scsi.expectedFromInitiator = expectedFromInitiator
         scsi.expectedToInitiator = expectedToInitiator
     }
+
+    /// Bytes from the initiator that are in place.
+    var receivedByteCount: Int { hasWrite ? write?.receivedByteCount ?? 0 : wholeByteCount }
 
     private static func attribute(_ code: UInt8) -> TaskAttribute {
         switch code {
